@@ -1,0 +1,178 @@
+package futures
+
+import "sync"
+
+// waitGraph guards extension.waits of all tasks: who waits for whom. It is
+// touched only by waits that block inside a task.
+var waitGraph struct{ mu sync.Mutex }
+
+// wait is one wait of a task's function.
+type wait struct {
+	on  []*Task
+	all bool // it needs all of on; else any one of them
+}
+
+// blocked frames a wait inside a task. The zero value is a wait outside any task
+// and does nothing.
+type blocked struct{ task *Task }
+
+// enterWait notes that the task to which ctx belongs, if any, waits for on, and
+// gives its slot back. It returns a *CycleError, and notes nothing, if that wait
+// could never end (F5).
+func enterWait(task *Task, on []*Task, all bool) (blocked, error) {
+	if task == nil || task.resolved() {
+		return blocked{}, nil
+	}
+	waitGraph.mu.Lock()
+	cycle := cycleThrough(task, wait{on, all})
+	if cycle == nil {
+		x := task.extension()
+		x.waits = append(x.waits, wait{on, all})
+	}
+	waitGraph.mu.Unlock()
+	if cycle != nil {
+		return blocked{}, cycle
+	}
+	task.block()
+	return blocked{task}, nil
+}
+
+// leave ends the wait that enterWait began and takes a slot again.
+func (b blocked) leave(on []*Task) {
+	if b.task == nil {
+		return
+	}
+	waitGraph.mu.Lock()
+	waits := b.task.extension().waits
+	for i := range waits {
+		if &waits[i].on[0] == &on[0] {
+			b.task.extension().waits = append(waits[:i:i], waits[i+1:]...)
+			break
+		}
+	}
+	waitGraph.mu.Unlock()
+	b.task.unblock()
+}
+
+// Blocking is for executors and other code that blocks inside the task for
+// something that needs a slot to happen: it gives the task's slot back. The
+// function that it returns takes one again.
+func (t *Task) Blocking() (end func()) {
+	t.block()
+	return t.unblock
+}
+
+// ended is extension.blocks of a task whose function has returned: what is left
+// of it has no slot to give.
+const ended = -1
+
+// block gives the slot of the task back if this is the first of its goroutines
+// to block.
+func (t *Task) block() {
+	if t.changeBlocks(+1) == 1 {
+		t.rest().host.Block(t)
+	}
+}
+
+// unblock takes a slot again if this is the last of them to go on.
+func (t *Task) unblock() {
+	if t.changeBlocks(-1) == 0 {
+		t.rest().host.Unblock(t)
+	}
+}
+
+// changeBlocks returns how many goroutines of the task are blocked now, or ended.
+func (t *Task) changeBlocks(by int) int {
+	if t.rest().host == nil {
+		return ended
+	}
+	x := t.extension()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.blocks != ended {
+		x.blocks += by
+	}
+	return x.blocks
+}
+
+// endBlocking is called when the function has returned: the worker goes on, so it
+// needs the slot that a goroutine which the function left behind has given back.
+func (t *Task) endBlocking() {
+	x := t.extended()
+	if x == nil || t.rest().host == nil {
+		return
+	}
+	x.mu.Lock()
+	blocks := x.blocks
+	x.blocks = ended
+	x.mu.Unlock()
+	if blocks > 0 {
+		t.rest().host.Unblock(t)
+	}
+}
+
+// cycleThrough returns the cycle that the wait w of task would close. The caller
+// holds waitGraph.mu.
+//
+// A task is stuck if what it waits for can only be done after task: for a wait
+// for all, one stuck future is enough; for a wait for any, all must be. A wait
+// made with a task's context counts as the task's own, whatever goroutine it is
+// made from; a task with several waits is stuck only if all of them are.
+func cycleThrough(task *Task, w wait) *CycleError {
+	path := []*Task{task}
+	seen := map[*Task]bool{}
+	var stuckTask func(t *Task) bool
+	stuckWait := func(w wait) bool {
+		if w.all {
+			for _, t := range w.on {
+				if stuckTask(t) {
+					return true
+				}
+			}
+			return false
+		}
+		mark := len(path)
+		for _, t := range w.on {
+			if !stuckTask(t) {
+				path = path[:mark]
+				return false
+			}
+		}
+		return len(w.on) > 0
+	}
+	stuckTask = func(t *Task) bool {
+		if t == task {
+			return true
+		}
+		x := t.extended()
+		if x == nil || len(x.waits) == 0 || t.resolved() || seen[t] {
+			return false
+		}
+		seen[t] = true
+		path = append(path, t)
+		for _, w := range x.waits {
+			if !stuckWait(w) {
+				path = path[:len(path)-1]
+				return false
+			}
+		}
+		return true
+	}
+	if !stuckWait(w) {
+		return nil
+	}
+	cycle := new(CycleError)
+	for _, t := range path {
+		cycle.Tasks = append(cycle.Tasks, t.describe())
+	}
+	return cycle
+}
+
+// describe names a task with its labels.
+func (t *Task) describe() string {
+	s := t.Name()
+	for _, tag := range t.Labels() {
+		s += " " + tag.Key + "=" + tag.Value
+	}
+	return s
+}
