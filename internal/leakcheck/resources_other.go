@@ -1,0 +1,5 @@
+//go:build !linux
+
+package leakcheck
+
+func resources() map[string]string { return nil }
