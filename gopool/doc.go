@@ -46,7 +46,7 @@
 //
 // G6: no goroutine exists before the first task and none after Close.
 //
-// Lock order: Pool.mu, then queue.mu.
+// Lock order: Pool.mu, then the queue's.
 //
 // # Cost
 //

@@ -29,13 +29,10 @@ func (s *statistics) merge(ps *profiles) {
 // called every second.
 func (p *Pool) Inspect() inspect.Snapshot {
 	s := inspect.Snapshot{Kind: "gopool", Name: p.opts.Name, Time: time.Now(), Capacity: p.opts.Queue}
-	p.queue.mu.Lock()
-	s.Queued = p.queue.live()
-	s.Blocked = len(p.queue.gate.submitters)
-	if refuse, ok := p.queue.gate.refuse.(*brokenError); ok {
-		s.Broken = refuse.Error()
+	s.Queued, s.Blocked = p.queue.Len()
+	if err := p.brokenError(); err != nil {
+		s.Broken = err.Error()
 	}
-	p.queue.mu.Unlock()
 
 	p.mu.Lock()
 	defer p.mu.Unlock()

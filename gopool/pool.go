@@ -10,6 +10,7 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/inspect"
+	"github.com/futures-go/futures/internal/taskqueue"
 )
 
 // Pool is an executor on goroutines. All methods may be called from any
@@ -17,7 +18,7 @@ import (
 type Pool struct {
 	opts Options // immutable after New
 
-	queue queue
+	queue *taskqueue.Queue
 
 	// The words that submitters and workers look at for each task (G3). They are
 	// changed under mu but for searching, which workers also change without.
@@ -57,7 +58,7 @@ func New(opts Options) *Pool {
 		delayed: make(map[*futures.Task]*time.Timer),
 		done:    make(chan struct{}),
 	}
-	p.queue.init()
+	p.queue = taskqueue.New(opts.Queue, opts.RejectWhenFull, p.wakeIfNeeded)
 	p.limit.Store(int32(opts.Workers))
 	if opts.Events != nil {
 		p.listener.Store(&opts.Events)
@@ -99,12 +100,7 @@ func (p *Pool) Resize(n int) error {
 func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	t.Accept((*host)(p))
 	p.emitTask(inspect.TaskQueued, t, nil)
-	p.queue.mu.Lock()
-	if p.queue.gate.room > 0 && p.queue.gate.refuse == nil {
-		p.queue.gate.room--
-		p.queue.push(t)
-		p.queue.mu.Unlock()
-	} else if err := p.admit(ctx, t); err != nil { // unlocks
+	if err := p.queue.Push(ctx, t); err != nil {
 		return err
 	}
 	p.wakeIfNeeded()
@@ -124,7 +120,7 @@ func (p *Pool) wakeIfNeeded() {
 func (p *Pool) wake() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.searching.Load() > 0 || p.active.Load() >= p.limit.Load() || p.queue.empty() {
+	if p.searching.Load() > 0 || p.active.Load() >= p.limit.Load() || p.queue.Empty() {
 		return false
 	}
 	p.active.Add(1)
@@ -185,7 +181,7 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 }
 
 func (p *Pool) beginClose() {
-	p.refuse(futures.ErrClosed)
+	p.queue.Refuse(futures.ErrClosed)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.closed {
@@ -219,17 +215,17 @@ func (p *Pool) settle() {
 // finished reports whether no task can come to an idle worker any more. The
 // caller holds p.mu.
 func (p *Pool) finished() bool {
-	return p.closed && p.queue.empty() && len(p.delayed) == 0 && p.waiting == 0
+	return p.closed && p.queue.Empty() && len(p.delayed) == 0 && p.waiting == 0
 }
 
 // cancelAll cancels every task that the pool knows.
 func (p *Pool) cancelAll() (queued, running int) {
 	p.killed.Store(true) // before looking: a worker stores its task, then looks at this
-	for _, t := range p.queue.drain() {
+	for _, t := range p.queue.Drain() {
 		if t.Cancel() && t.State() == futures.Cancelled {
 			queued++
 		}
-		p.queue.unburied() // host.Cancelled counted it as buried
+		p.queue.Skipped() // host.Cancelled counted it
 	}
 	p.mu.Lock()
 	var tasks []*futures.Task
@@ -255,21 +251,19 @@ func (p *Pool) cancelAll() (queued, running int) {
 // breakDown makes the pool broken: a worker's initializer failed.
 func (p *Pool) breakDown(err error) {
 	broken := &brokenError{pool: p.opts.Name, cause: err}
-	p.refuse(broken)
-	for _, t := range p.queue.drain() {
+	p.queue.Refuse(broken)
+	for _, t := range p.queue.Drain() {
 		if t.State() == futures.Pending {
 			t.Refuse(broken)
 		} else {
-			p.queue.unburied()
+			p.queue.Skipped()
 		}
 	}
 }
 
 func (p *Pool) brokenError() error {
-	p.queue.mu.Lock()
-	defer p.queue.mu.Unlock()
-	if errors.Is(p.queue.gate.refuse, futures.ErrBroken) {
-		return p.queue.gate.refuse
+	if reason := p.queue.Refusal(); errors.Is(reason, futures.ErrBroken) {
+		return reason
 	}
 	return nil
 }
@@ -291,7 +285,7 @@ func (p *Pool) delay(t *futures.Task, wait time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if t.State() != futures.Pending {
-		p.queue.unburied() // cancelled before it got here; host.Cancelled took it for queued
+		p.queue.Skipped() // cancelled before it got here; host.Cancelled took it for queued
 		return
 	}
 	p.delayed[t] = time.AfterFunc(wait, func() { p.requeue(t) })
@@ -304,10 +298,7 @@ func (p *Pool) requeue(t *futures.Task) {
 	_, still := p.delayed[t]
 	delete(p.delayed, t)
 	if still {
-		p.queue.mu.Lock()
-		p.queue.gate.room--
-		p.queue.push(t)
-		p.queue.mu.Unlock()
+		p.queue.Requeue(t)
 	}
 	p.mu.Unlock()
 	p.wakeIfNeeded()
@@ -336,13 +327,7 @@ func (h *host) Cancelled(t *futures.Task, started bool) {
 	if delayed {
 		return
 	}
-	if p.queue.buried() {
-		p.queue.compact()
-		p.wakeIfNeeded()
-	}
-	if p.queue.blocked.Load() > 0 {
-		p.release()
-	}
+	p.queue.Cancelled()
 }
 
 // Block implements futures.Host: the slot of t goes to whoever needs it.

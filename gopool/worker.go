@@ -9,6 +9,7 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/inspect"
+	"github.com/futures-go/futures/internal/taskqueue"
 )
 
 // worker is one goroutine that runs tasks, and what belongs to it. Its fields
@@ -30,7 +31,7 @@ type worker struct {
 	task    atomic.Pointer[futures.Task] // the current one; others read it. Nil while idle
 	started atomic.Int64                 // start of the current one in Unix nanoseconds, 0 if not timed
 
-	popper   popper
+	popper   taskqueue.Popper
 	profiles profiles // read by others under Pool.mu
 }
 
@@ -99,7 +100,7 @@ func (w *worker) search() {
 func (w *worker) found() {
 	if w.searching {
 		w.searching = false
-		if w.pool.searching.Add(-1) == 0 && !w.pool.queue.empty() {
+		if w.pool.searching.Add(-1) == 0 && !w.pool.queue.Empty() {
 			w.pool.wakeIfNeeded()
 		}
 	}
@@ -124,11 +125,9 @@ func (w *worker) next() *futures.Task {
 func (w *worker) look() *futures.Task {
 	p := w.pool
 	for i := 0; ; i++ {
-		if t := p.queue.pop(&w.popper); t != nil {
+		if t := p.queue.Pop(&w.popper); t != nil {
 			w.found()
-			if p.queue.blocked.Load() > 0 {
-				p.release()
-			}
+			p.queue.Popped()
 			return t
 		}
 		if i == spins || p.resuming.Load() > 0 {
@@ -151,7 +150,7 @@ func (w *worker) park() bool {
 		p.searching.Add(-1)
 	}
 	p.freeSlot()
-	if !p.queue.empty() && p.active.Load() < p.limit.Load() {
+	if !p.queue.Empty() && p.active.Load() < p.limit.Load() {
 		// Something came after we looked, from someone who saw us searching.
 		p.active.Add(1)
 		w.search()
@@ -179,7 +178,7 @@ func (p *Pool) surplus() bool {
 func (w *worker) execute(t *futures.Task) {
 	p := w.pool
 	if !t.Start(w.id) {
-		p.queue.unburied() // host.Cancelled counted it
+		p.queue.Skipped() // host.Cancelled counted it
 		return
 	}
 	w.task.Store(t)
@@ -202,7 +201,7 @@ func (w *worker) finish(t *futures.Task, prof *profile, wait time.Duration, agai
 		p.delay(t, wait)
 		return
 	}
-	if p.queue.empty() {
+	if p.queue.Empty() {
 		// G5: whoever sees this task done finds a free worker.
 		w.search()
 	}
