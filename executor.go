@@ -44,6 +44,9 @@ type Sizer interface {
 // fn is called with. A task that is refused is a failed future, one whose ctx
 // ended before it was queued a cancelled one.
 //
+// A task's own context ends when the task has run. So a task that submits others
+// with it and returns without waiting for them cancels them.
+//
 // Submit panics if ctx, ex or fn is nil.
 func Submit[T any](ctx context.Context, ex LocalExecutor, fn func(context.Context) (T, error), opts ...Option) *Future[T] {
 	if fn == nil {

@@ -4,6 +4,8 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"sync"
+
+	"github.com/futures-go/futures/internal/assert"
 )
 
 // watchers are those who asked to be told about a future before it was done.
@@ -61,6 +63,9 @@ func (t *Task) watch() *watchers {
 // callbacks, which the caller runs with Callbacks. It is called once, by the
 // owner or the one who claimed the task, after writing value and error.
 func (t *Task) publish(outcome State) (callbacks bool) {
+	if assert.Enabled {
+		assert.That(!t.resolved(), "F1: %v is resolved twice", t)
+	}
 	t.order = completions.n.Add(1)
 	for {
 		phase := t.phase.Load()

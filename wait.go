@@ -24,16 +24,11 @@ func (t *Task) await(ctx context.Context) error {
 		}
 		return nil
 	}
-	on := []*Task{t}
-	frame, err := enterWait(current, on, true)
-	if err != nil {
-		return &WaitError{Cause: err, Unfinished: 1, Total: 1}
+	err := waitAll(ctx, []*Task{t})
+	if wait, ok := err.(*WaitError); ok {
+		wait.Unfinished, wait.Total = 1, 1
 	}
-	defer frame.leave(on)
-	if waitDone(ctx, t) {
-		return nil
-	}
-	return &WaitError{Cause: context.Cause(ctx), Unfinished: 1, Total: 1}
+	return err
 }
 
 // yields is how often a wait lets other goroutines run before it parks. Where the
@@ -114,28 +109,32 @@ func waitBlocking[F Handle](ctx context.Context, until Until, fs []F) error {
 	if len(on) == 0 {
 		return nil
 	}
-	frame, err := enterWait(CurrentTask(ctx), on, until != FirstCompleted)
-	if err != nil {
-		return &WaitError{Cause: err}
-	}
-	defer frame.leave(on)
 	if until == AllCompleted {
-		for _, t := range on {
-			if !waitDone(ctx, t) {
-				return &WaitError{Cause: context.Cause(ctx)}
-			}
-		}
-		return nil
+		return waitAll(ctx, on)
 	}
 	in := newInbox(on)
 	defer in.close()
 	for range on {
-		i, err := in.next(ctx)
+		i, err := in.await(ctx)
 		if err != nil {
 			return err
 		}
 		if until == FirstCompleted || on[i].State() == Failed {
 			return nil
+		}
+	}
+	return nil
+}
+
+func waitAll(ctx context.Context, on []*Task) error {
+	frame, err := enterWait(CurrentTask(ctx), on, true)
+	if err != nil {
+		return &WaitError{Cause: err}
+	}
+	defer frame.leave(on)
+	for _, t := range on {
+		if !t.resolved() && !waitDone(ctx, t) {
+			return &WaitError{Cause: context.Cause(ctx)}
 		}
 	}
 	return nil

@@ -120,7 +120,7 @@ func (t *Task) endBlocking() {
 // made from; a task with several waits is stuck only if all of them are.
 func cycleThrough(task *Task, w wait) *CycleError {
 	path := []*Task{task}
-	seen := map[*Task]bool{}
+	verdicts := map[*Task]bool{} // false while under way: a cycle without task is not this one
 	var stuckTask func(t *Task) bool
 	stuckWait := func(w wait) bool {
 		if w.all {
@@ -144,11 +144,14 @@ func cycleThrough(task *Task, w wait) *CycleError {
 		if t == task {
 			return true
 		}
+		if verdict, known := verdicts[t]; known {
+			return verdict
+		}
+		verdicts[t] = false
 		x := t.extended()
-		if x == nil || len(x.waits) == 0 || t.resolved() || seen[t] {
+		if x == nil || len(x.waits) == 0 || t.resolved() {
 			return false
 		}
-		seen[t] = true
 		path = append(path, t)
 		for _, w := range x.waits {
 			if !stuckWait(w) {
@@ -156,6 +159,7 @@ func cycleThrough(task *Task, w wait) *CycleError {
 				return false
 			}
 		}
+		verdicts[t] = true
 		return true
 	}
 	if !stuckWait(w) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/inspect"
+	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/taskqueue"
 )
 
@@ -222,7 +223,7 @@ func (p *Pool) finished() bool {
 func (p *Pool) cancelAll() (queued, running int) {
 	p.killed.Store(true) // before looking: a worker stores its task, then looks at this
 	for _, t := range p.queue.Drain() {
-		if t.Cancel() && t.State() == futures.Cancelled {
+		if t.State() == futures.Pending && t.Cancel() {
 			queued++
 		}
 		p.queue.Skipped() // host.Cancelled counted it
@@ -297,10 +298,15 @@ func (p *Pool) requeue(t *futures.Task) {
 	p.mu.Lock()
 	_, still := p.delayed[t]
 	delete(p.delayed, t)
-	if still {
+	broken := p.brokenError()
+	if still && broken == nil {
 		p.queue.Requeue(t)
 	}
+	p.settle()
 	p.mu.Unlock()
+	if still && broken != nil {
+		t.Refuse(broken)
+	}
 	p.wakeIfNeeded()
 	if p.killed.Load() {
 		t.Cancel()
@@ -366,6 +372,17 @@ func (p *Pool) freeSlot() {
 		return
 	}
 	p.active.Add(-1)
+	p.check()
+}
+
+// check asserts what holds whenever p.mu is free. The caller holds it.
+func (p *Pool) check() {
+	if !assert.Enabled {
+		return
+	}
+	active, searching := p.active.Load(), p.searching.Load()
+	assert.That(active >= 0 && searching >= 0 && p.waiting >= 0, "G1: %d active, %d searching, %d waiting", active, searching, p.waiting)
+	assert.That(int(active)+len(p.idle)+p.waiting <= len(p.workers)+1, "G1: %d active and %d idle of %d workers, %d waiting", active, len(p.idle), len(p.workers), p.waiting)
 }
 
 // resume lets the first task that wants its slot back go on with a slot that is
