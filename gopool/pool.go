@@ -121,7 +121,7 @@ func (p *Pool) wakeIfNeeded() {
 func (p *Pool) wake() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.searching.Load() > 0 || p.active.Load() >= p.limit.Load() || p.queue.Empty() {
+	if p.searching.Load() > 0 || p.active.Load() >= p.limit.Load() || p.queue.Empty(nil) {
 		return false
 	}
 	p.active.Add(1)
@@ -216,7 +216,7 @@ func (p *Pool) settle() {
 // finished reports whether no task can come to an idle worker any more. The
 // caller holds p.mu.
 func (p *Pool) finished() bool {
-	return p.closed && p.queue.Empty() && len(p.delayed) == 0 && p.waiting == 0
+	return p.closed && p.queue.Empty(nil) && len(p.delayed) == 0 && p.waiting == 0
 }
 
 // cancelAll cancels every task that the pool knows.

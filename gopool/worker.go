@@ -100,7 +100,7 @@ func (w *worker) search() {
 func (w *worker) found() {
 	if w.searching {
 		w.searching = false
-		if w.pool.searching.Add(-1) == 0 && !w.pool.queue.Empty() {
+		if w.pool.searching.Add(-1) == 0 && !w.pool.queue.Empty(&w.popper) {
 			w.pool.wakeIfNeeded()
 		}
 	}
@@ -150,7 +150,7 @@ func (w *worker) park() bool {
 		p.searching.Add(-1)
 	}
 	p.freeSlot()
-	if !p.queue.Empty() && p.active.Load() < p.limit.Load() {
+	if !p.queue.Empty(nil) && p.active.Load() < p.limit.Load() {
 		// Something came after we looked, from someone who saw us searching.
 		p.active.Add(1)
 		w.search()
@@ -201,7 +201,7 @@ func (w *worker) finish(t *futures.Task, prof *profile, wait time.Duration, agai
 		p.delay(t, wait)
 		return
 	}
-	if p.queue.Empty() {
+	if p.queue.Empty(&w.popper) {
 		// G5: whoever sees this task done finds a free worker.
 		w.search()
 	}

@@ -138,9 +138,13 @@ func (q *Queue) popLevel(higher bool) *futures.Task {
 	return nil
 }
 
-// Empty reports whether there is nothing to pop.
-func (q *Queue) Empty() bool {
+// Empty reports whether there is nothing to pop. It does not look at the word that
+// submitters write if by knows of a queued task.
+func (q *Queue) Empty(by *Popper) bool {
 	s := q.first.Load()
+	if by != nil && by.segment == s && s.head.Load() < by.tail {
+		return false
+	}
 	for {
 		h := s.head.Load()
 		if h == segmentSize {

@@ -83,7 +83,7 @@ func TestOrder(t *testing.T) {
 			}
 		}
 	}
-	if !q.Empty() || q.Pop(&by) != nil {
+	if !q.Empty(nil) || q.Pop(&by) != nil {
 		t.Error("not empty after the last one")
 	}
 }
