@@ -309,6 +309,10 @@ func (w *walk[In, Out]) yieldNext() {
 
 // nextChunk waits for the chunk to be yielded next and takes it out of flight.
 func (w *walk[In, Out]) nextChunk() (*chunk[In, Out], error) {
+	if w.mapping.ctx.Err() != nil {
+		// What has been cancelled by that is no outcome of an item.
+		return nil, w.waitError(&WaitError{Cause: context.Cause(w.mapping.ctx)})
+	}
 	if w.inbox == nil {
 		c := w.flight[0]
 		if t := c.task(); !t.resolved() {

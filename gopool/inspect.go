@@ -1,6 +1,7 @@
 package gopool
 
 import (
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -146,7 +147,9 @@ func (u *unobserved) report(logger *slog.Logger, pool string) {
 		if t.Observed() {
 			continue
 		}
-		args := []any{"pool", pool, "task", t.Name(), "err", t.Err()}
+		// Sprint survives errors whose Error panics, and leaves out a stack that
+		// %+v would print.
+		args := []any{"pool", pool, "task", t.Name(), "err", fmt.Sprint(t.Err())}
 		if p, ok := t.Err().(*futures.PanicError); ok {
 			args = append(args, "stack", string(p.Stack))
 		}
