@@ -1,17 +1,17 @@
-# The commands of this repository. `make check` is what CI runs.
-#
-# The modules are those of go.work; `go test work` tests them all.
+# The commands of this repository. The modules are those of go.work, which the
+# pattern "work" stands for; tools is not among them.
 
 MODULES  := $(shell go list -m -f '{{.Dir}}')
+CROSS    := linux/arm64 darwin/arm64 windows/amd64
 FUZZTIME ?= 20s
 BENCH    ?= .
 COUNT    ?= 1
-CROSS    := linux/arm64 darwin/arm64 windows/amd64
-TOOLS    := honnef.co/go/tools/cmd/staticcheck github.com/kisielk/errcheck github.com/gordonklaus/ineffassign
 
 .PHONY: check test race assert lint tools tidy cross fuzz bench bench-once examples
 
-check: test lint tidy race assert bench-once cross examples
+# What CI runs: everything below but bench.
+check:
+	bash .ci/run
 
 test:
 	go test work
@@ -19,41 +19,50 @@ test:
 race:
 	go test -race work
 
-# Invariants that cost too much to be asserted always.
+# With the invariants that cost too much to be checked always.
 assert:
 	go test -tags futures_assert ./...
 
+# errcheck leaves out tests, and executortest, which is nothing else.
 lint: tools
-	@test -z "$$(gofmt -l $(MODULES))" || { echo "gofmt would change:"; gofmt -l $(MODULES); exit 1; }
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "gofmt would change:" $$unformatted; exit 1; }
 	go vet work
-	@for m in $(MODULES); do \
-		echo "staticcheck, errcheck, ineffassign in $$m"; \
-		(cd $$m && "$(CURDIR)/.bin/staticcheck" ./... && \
-			"$(CURDIR)/.bin/errcheck" -ignoretests -exclude "$(CURDIR)/tools/errcheck.txt" ./... && \
-			"$(CURDIR)/.bin/ineffassign" ./...) || exit 1; \
+	@set -e; for m in $(MODULES); do \
+		echo "staticcheck, errcheck, ineffassign: $$m"; \
+		cd $$m; \
+		$(CURDIR)/.bin/staticcheck ./...; \
+		$(CURDIR)/.bin/errcheck -ignoretests -exclude $(CURDIR)/tools/errcheck.txt $$(go list ./... | grep -v '/executortest$$'); \
+		$(CURDIR)/.bin/ineffassign ./...; \
 	done
 
+# The versions are in tools/go.mod.
 tools:
-	@cd tools && GOWORK=off go build -o ../.bin/ $(TOOLS)
+	@GOWORK=off go build -C tools -o ../.bin/ tool
 
 tidy:
-	@for m in $(MODULES) $(CURDIR)/tools; do (cd $$m && GOWORK=off go mod tidy -diff) || exit 1; done
+	@set -e; for m in $(MODULES) $(CURDIR)/tools; do \
+		echo "go mod tidy -diff: $$m"; \
+		GOWORK=off go -C $$m mod tidy -diff; \
+	done
 
 # vet compiles the tests too.
 cross:
-	@for p in $(CROSS); do \
-		echo "vet for $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet work || exit 1; \
+	@set -e; for p in $(CROSS); do \
+		echo "go vet: $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} CGO_ENABLED=0 go vet work; \
 	done
 
 fuzz:
-	@for m in $(MODULES); do \
-		(cd $$m && for p in $$(go list ./...); do \
-			for f in $$(go test -list '^Fuzz' $$p | grep ^Fuzz); do \
+	@set -e; for m in $(MODULES); do \
+		cd $$m; \
+		packages=$$(go list ./...); \
+		for p in $$packages; do \
+			tests=$$(go test -list '^Fuzz' $$p); \
+			for f in $$(echo "$$tests" | grep '^Fuzz'); do \
 				echo "$$p $$f"; \
-				go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+				go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p; \
 			done; \
-		done) || exit 1; \
+		done; \
 	done
 
 bench:

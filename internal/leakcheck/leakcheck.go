@@ -4,122 +4,120 @@
 //
 //	func TestMain(m *testing.M) { leakcheck.Main(m) }
 //
-// What is left is compared with what was there before the first test. Whatever
+// What exists after the tests is compared with what existed before them. Whatever
 // is on its way out gets a few seconds for it; what is still there then is
 // printed, and the test binary fails.
 //
-// Descriptors, children and names are checked on Linux only.
+// Goroutines that outlive their use by design do not count; kept lists them.
+// Descriptors, children and names are looked at on Linux only. The names are those
+// of the whole machine, so a name that another process makes and keeps for longer
+// than the wait is reported too.
 package leakcheck
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// patience is how long what is on its way out may take: a bound for failure, not
-// a pause.
-const patience = 5 * time.Second
+// patience bounds the wait for what is on its way out. It is not a pause: the
+// verdict comes as soon as nothing is left.
+var patience = 5 * time.Second
 
-// Main runs the tests of m and exits with their code, or with 1 if they have
-// left something behind.
+// shown is how many of the things left behind are printed.
+const shown = 20
+
+// kept lists the goroutines that are nobody's leak, by the function that created
+// them.
+var kept = []struct{ creator, reason string }{
+	{"runtime.", "the runtime's own, in stacks when GOTRACEBACK=system"},
+	{"os/signal.", "Notify starts one that delivers signals for good"},
+	{"testing.", "a test, beside the one that calls Goroutines"},
+}
+
+// Main runs the tests of m and exits with their code, or with 1 if they passed
+// and have left something behind.
 func Main(m *testing.M) {
-	before := take()
+	warmUp()
+	before := everything()
 	code := m.Run()
-	if left := settle(func() []string { return take().beyond(before) }); len(left) > 0 {
-		fmt.Fprintf(os.Stderr, "leakcheck: the tests left behind:\n%s\n", strings.Join(left, "\n"))
+	if report := leaked(before, everything); report != "" {
+		fmt.Fprintf(os.Stderr, "leakcheck: the tests left behind:\n\n%s\n", report)
 		code = max(code, 1)
 	}
 	os.Exit(code)
 }
 
-// Goroutines runs fn and fails the test if there are more goroutines afterwards
-// than before.
+// Goroutines calls fn and reports an error to t if goroutines that did not exist
+// before are left after it. The goroutines of code that runs meanwhile count too,
+// so the test that calls it must not be parallel.
 func Goroutines(t testing.TB, fn func()) {
 	t.Helper()
 	before := goroutines()
 	fn()
-	if left := settle(func() []string { return newGoroutines(before, goroutines()) }); len(left) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	if report := leaked(before, goroutines); report != "" {
+		t.Errorf("left behind:\n\n%s", report)
 	}
 }
 
-// settle asks what is left until nothing is, or patience has run out.
-func settle(left func() []string) []string {
+// An inventory is what exists at one moment: descriptions by identities that tell
+// one thing from the next of its kind.
+type inventory map[string]string
+
+func everything() inventory {
+	all := goroutines()
+	maps.Copy(all, resources())
+	return all
+}
+
+// leaked describes what now has and before has not, once patience has run out. It
+// returns the empty string as soon as there is nothing.
+func leaked(before inventory, now func() inventory) string {
 	deadline := time.Now().Add(patience)
 	for wait := 100 * time.Microsecond; ; wait = min(2*wait, 100*time.Millisecond) {
-		what := left()
-		if len(what) == 0 || time.Now().After(deadline) {
-			return what
+		left := now()
+		maps.DeleteFunc(left, func(id, _ string) bool { _, was := before[id]; return was })
+		switch {
+		case len(left) == 0:
+			return ""
+		case time.Now().After(deadline):
+			lines := slices.Sorted(maps.Values(left))
+			if more := len(lines) - shown; more > 0 {
+				lines = append(lines[:shown], fmt.Sprintf("and %d more", more))
+			}
+			return strings.Join(lines, "\n\n")
 		}
-		runtime.Gosched()
 		time.Sleep(wait)
 	}
 }
 
-// snapshot is what exists at one moment, each thing with a description.
-type snapshot struct {
-	goroutines map[string]string // by number
-	resources  map[string]string // descriptors, children and names, by what they are
-}
-
-func take() snapshot { return snapshot{goroutines(), resources()} }
-
-// beyond lists what exists in s and did not before.
-func (s snapshot) beyond(before snapshot) []string {
-	left := newGoroutines(before.goroutines, s.goroutines)
-	for id, what := range s.resources {
-		if _, was := before.resources[id]; !was {
-			left = append(left, what)
-		}
-	}
-	return left
-}
-
-func newGoroutines(before, after map[string]string) []string {
-	var left []string
-	for id, stack := range after {
-		if _, was := before[id]; !was {
-			left = append(left, stack)
-		}
-	}
-	return left
-}
-
-// goroutines returns the stacks of all goroutines but those that the tests are
-// not to blame for.
-func goroutines() map[string]string {
-	buf := make([]byte, 1<<20)
-	for n := runtime.Stack(buf, true); ; n = runtime.Stack(buf, true) {
-		if n < len(buf) {
-			buf = buf[:n]
-			break
-		}
+// goroutines returns the stacks of all goroutines, without those that are kept.
+func goroutines() inventory {
+	buf := make([]byte, 64<<10)
+	n := runtime.Stack(buf, true)
+	for n == len(buf) { // cut off
 		buf = make([]byte, 2*len(buf))
+		n = runtime.Stack(buf, true)
 	}
-	all := make(map[string]string)
-	for _, stack := range strings.Split(string(buf), "\n\n") {
-		header, _, _ := strings.Cut(stack, "[")
-		if !ours(stack) {
-			all[header] = stack
+	all := make(inventory)
+	for stack := range strings.SplitSeq(string(buf[:n]), "\n\n") {
+		if !isKept(stack) {
+			id, _, _ := strings.Cut(stack, " [") // goroutine 7 [select]:
+			all[id] = strings.TrimSpace(stack)
 		}
 	}
 	return all
 }
 
-// ours reports whether a stack belongs to the runtime, to package testing or to
-// os/signal, which keep goroutines once they have been used.
-func ours(stack string) bool {
-	for _, frame := range []string{
-		"testing.Main(", "testing.(*M).", "testing.tRunner(", "testing.runTests", "testing.runFuzz",
-		"testing.(*F).Fuzz", "leakcheck.goroutines(", "os/signal.signal_recv", "os/signal.loop",
-		"runtime.goexit0", "runtime.gc", "runtime.bgsweep", "runtime.forcegchelper", "runtime.ensureSigM",
-		"runtime/trace.Start", "runtime/pprof.profileWriter",
-	} {
-		if strings.Contains(stack, frame) {
+func isKept(stack string) bool {
+	_, creator, _ := strings.Cut(stack, "\ncreated by ")
+	for _, k := range kept {
+		if strings.HasPrefix(creator, k.creator) {
 			return true
 		}
 	}

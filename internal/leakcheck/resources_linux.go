@@ -4,52 +4,51 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
-// resources returns the descriptors and children of this process, and the names
-// of shared memory on this machine.
-func resources() map[string]string {
-	all := make(map[string]string)
-	for _, fd := range names("/proc/self/fd") {
-		target, err := os.Readlink(filepath.Join("/proc/self/fd", fd))
-		if err != nil || ignored(target) {
-			continue
-		}
-		all["fd "+fd+" "+target] = fmt.Sprintf("descriptor %s: %s", fd, target)
+// warmUp makes the runtime open the descriptors of its poller, which it keeps.
+func warmUp() {
+	if r, w, err := os.Pipe(); err == nil {
+		_ = r.Close()
+		_ = w.Close()
 	}
-	for _, task := range names("/proc/self/task") {
-		children, _ := os.ReadFile(filepath.Join("/proc/self/task", task, "children"))
-		for _, pid := range strings.Fields(string(children)) {
-			command, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
-			all["child "+pid] = fmt.Sprintf("child process %s: %s", pid, strings.ReplaceAll(string(command), "\x00", " "))
+}
+
+// resources returns the descriptors and the children of this process, and the
+// names of shared memory on this machine.
+func resources() inventory {
+	all := make(inventory)
+	for _, fd := range names("/proc/self/fd") {
+		// The descriptor that listed the directory is gone and has no target.
+		if target, err := os.Readlink("/proc/self/fd/" + fd); err == nil {
+			what := fmt.Sprintf("descriptor %s: %s", fd, target)
+			all[what] = what
+		}
+	}
+	// The file "children" of a thread would be shorter, but may omit some while
+	// others end (proc_tid_children(5)).
+	self := strconv.Itoa(os.Getpid())
+	for _, pid := range names("/proc") {
+		stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+		if err != nil {
+			continue // no process, or gone
+		}
+		// 7 (name, with any byte) S 1 ...: pid, name, state, parent.
+		head, tail, _ := cutLast(string(stat), ")")
+		if fields := strings.Fields(tail); len(fields) > 1 && fields[1] == self {
+			all["child "+pid] = fmt.Sprintf("child process %s) in state %s", head, fields[0])
 		}
 	}
 	for _, name := range names("/dev/shm") {
-		all["shm "+name] = "shared memory name /dev/shm/" + name
+		what := "shared memory: /dev/shm/" + name
+		all[what] = what
 	}
 	return all
 }
 
-// ignored reports whether a descriptor belongs to the runtime's poller, which
-// keeps it once it has been used, or to the test binary's own output.
-func ignored(target string) bool {
-	return target == "anon_inode:[eventpoll]" || target == "anon_inode:[eventfd]" && !runtimeEventSeen() ||
-		strings.HasPrefix(target, "/proc/") || strings.HasSuffix(target, ".test.log")
-}
-
-// runtimeEventSeen reports whether the runtime's own eventfd has been counted:
-// it has one, made together with its poller.
-func runtimeEventSeen() bool {
-	events := 0
-	for _, fd := range names("/proc/self/fd") {
-		if target, _ := os.Readlink(filepath.Join("/proc/self/fd", fd)); target == "anon_inode:[eventfd]" {
-			events++
-		}
-	}
-	return events > 1
-}
-
+// names lists a directory; one that cannot be read has none.
 func names(dir string) []string {
 	entries, _ := os.ReadDir(dir)
 	all := make([]string, len(entries))
@@ -57,4 +56,11 @@ func names(dir string) []string {
 		all[i] = e.Name()
 	}
 	return all
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
 }

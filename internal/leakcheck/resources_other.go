@@ -2,4 +2,6 @@
 
 package leakcheck
 
-func resources() map[string]string { return nil }
+func warmUp() {}
+
+func resources() inventory { return nil }
