@@ -380,7 +380,7 @@ func (w *walk[In, Out]) collect(c *chunk[In, Out]) {
 		c.many = w.submitMany(c)
 		if err := c.many.task.await(w.mapping.ctx); err != nil {
 			c.many.Cancel()
-			c.many.task.await(context.WithoutCancel(w.mapping.ctx))
+			_ = c.many.task.await(context.WithoutCancel(w.mapping.ctx)) // it does not end before
 		}
 	}
 	w.adapt(c)
@@ -413,7 +413,7 @@ func (w *walk[In, Out]) finish() {
 	}
 	for _, c := range w.flight {
 		if t := c.task(); !t.resolved() {
-			t.await(context.WithoutCancel(w.mapping.ctx))
+			_ = t.await(context.WithoutCancel(w.mapping.ctx)) // it does not end before
 		}
 	}
 }

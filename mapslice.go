@@ -66,7 +66,7 @@ func (s *slicing[In, Out]) run(ctx context.Context, ex LocalExecutor, opts []Opt
 	for _, f := range fs {
 		f.Cancel()
 	}
-	Wait(context.WithoutCancel(ctx), AllCompleted, fs...)
+	_, _, _ = Wait(context.WithoutCancel(ctx), AllCompleted, fs...) // it does not end before
 	if first := s.failed.Load(); first != nil && err == errStopped {
 		err = *first
 	}

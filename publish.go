@@ -202,6 +202,6 @@ func (t *Task) settle() {
 	if !t.resolved() {
 		w := t.rest().watchers.Load()
 		w.mu.Lock()
-		w.mu.Unlock()
+		w.mu.Unlock() //lint:ignore SA2001 waiting for the lock is all there is to do
 	}
 }

@@ -34,15 +34,15 @@ const (
 func (p RetryPolicy) validate() error {
 	switch {
 	case p.Max < 0:
-		return fmt.Errorf("Max is %d, must not be negative", p.Max)
+		return fmt.Errorf("negative Max %d", p.Max)
 	case p.Backoff < 0:
-		return fmt.Errorf("Backoff is %v, must not be negative", p.Backoff)
+		return fmt.Errorf("negative Backoff %v", p.Backoff)
 	case p.MaxBackoff < 0:
-		return fmt.Errorf("MaxBackoff is %v, must not be negative", p.MaxBackoff)
+		return fmt.Errorf("negative MaxBackoff %v", p.MaxBackoff)
 	case p.Multiplier != 0 && !(p.Multiplier >= 1) || math.IsInf(p.Multiplier, 0):
-		return fmt.Errorf("Multiplier is %v, must be at least 1", p.Multiplier)
+		return fmt.Errorf("bad Multiplier %v, must be at least 1", p.Multiplier)
 	case !(p.Jitter >= 0 && p.Jitter <= 1):
-		return fmt.Errorf("Jitter is %v, must be between 0 and 1", p.Jitter)
+		return fmt.Errorf("bad Jitter %v, must be between 0 and 1", p.Jitter)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (t *Task) nextAttempt(err error) (delay time.Duration, again bool) {
 		if phase&phaseMask != phaseRunning || phase&flagStop != 0 {
 			return 0, false
 		}
-		if t.phase.CompareAndSwap(phase, phase&^phaseMask|phasePending) {
+		if t.phase.CompareAndSwap(phase, withPhase(phase, phasePending)) {
 			return policy.Delay(made), true
 		}
 	}

@@ -74,8 +74,10 @@ const (
 	flagExtended                    // there is an extension
 )
 
-func withOutcome(phase, to uint32, outcome State) uint32 {
-	return phase&^phaseMask | to | uint32(outcome)<<outcomeShift
+func withPhase(word, phase uint32) uint32 { return word&^phaseMask | phase }
+
+func withOutcome(word, phase uint32, outcome State) uint32 {
+	return withPhase(word, phase) | uint32(outcome)<<outcomeShift
 }
 
 // typed is what a Task needs of the Future[T] around it.

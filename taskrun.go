@@ -23,7 +23,7 @@ func (t *Task) Start(worker int) bool {
 		if phase&phaseMask != phasePending {
 			return false
 		}
-		if t.phase.CompareAndSwap(phase, phase&^phaseMask|phaseRunning) {
+		if t.phase.CompareAndSwap(phase, withPhase(phase, phaseRunning)) {
 			t.worker = int32(worker)
 			return true
 		}

@@ -157,8 +157,3 @@ var meet = futures.Define("executortest.meet", func(ctx context.Context, p Place
 	}
 	return p.Value, nil
 })
-
-// stubborn goes to a meeting and does not mind its context.
-var stubborn = futures.Define("executortest.stubborn", func(_ context.Context, p Place) (int, error) {
-	return p.Value, attend(context.Background(), p)
-})

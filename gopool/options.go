@@ -56,10 +56,10 @@ var poolCount atomic.Int64 // for default names
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Workers < 0 {
-		return o, fmt.Errorf("Workers is %d, must not be negative", o.Workers)
+		return o, fmt.Errorf("negative Workers %d", o.Workers)
 	}
 	if o.Queue < 0 {
-		return o, fmt.Errorf("Queue is %d, must not be negative", o.Queue)
+		return o, fmt.Errorf("negative Queue %d", o.Queue)
 	}
 	if o.Workers == 0 {
 		o.Workers = min(maxIOWorkers, runtime.GOMAXPROCS(0)+extraIOWorkers)

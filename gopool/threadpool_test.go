@@ -437,8 +437,8 @@ func TestStartStop(t *testing.T) {
 
 func TestBadOptions(t *testing.T) {
 	for text, options := range map[string]gopool.Options{
-		"gopool.New: Workers is -1": {Workers: -1},
-		"gopool.New: Queue is -2":   {Queue: -2},
+		"gopool.New: negative Workers -1": {Workers: -1},
+		"gopool.New: negative Queue -2":   {Queue: -2},
 	} {
 		func() {
 			defer func() {
