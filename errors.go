@@ -103,8 +103,10 @@ func (e *PanicError) Format(s fmt.State, verb rune) {
 
 // Unwrap returns the panic's value where that is an error.
 func (e *PanicError) Unwrap() error {
-	err, _ := e.Value.(error)
-	return err
+	if err, ok := e.Value.(error); ok {
+		return hideWait(err)
+	}
+	return nil
 }
 
 // CrashError is the error of a task whose worker process died while it ran it.
@@ -200,12 +202,27 @@ func (e *timeoutError) Is(target error) bool {
 }
 func (e *timeoutError) Unwrap() error { return e.err }
 
-// nestedWaitError hides the *WaitError that a task returned from errors.As, and
+// nestedWaitError hides the *WaitError in what a task returned from errors.As, and
 // leaves everything else about it as it was.
 type nestedWaitError struct{ err error }
 
 func (e *nestedWaitError) Error() string        { return e.err.Error() }
 func (e *nestedWaitError) Is(target error) bool { return errors.Is(e.err, target) }
+
+func (e *nestedWaitError) As(target any) bool {
+	if _, wait := target.(**WaitError); wait {
+		return false
+	}
+	return errors.As(e.err, target)
+}
+
+// hideWait wraps an error that has a *WaitError in it.
+func hideWait(err error) error {
+	if _, nested := errors.AsType[*WaitError](err); nested {
+		return &nestedWaitError{err}
+	}
+	return err
+}
 
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")

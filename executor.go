@@ -1,6 +1,9 @@
 package futures
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // Executor runs tasks. It is small so that others can be written; package
 // executortest has the suite that every one must pass.
@@ -75,9 +78,7 @@ func (t *Task) submit(caller string, ctx context.Context, ex Executor, opts []Op
 		}
 	}
 	err := ctx.Err()
-	if err != nil {
-		err = &cancelledError{context.Cause(ctx)}
-	} else {
+	if err == nil {
 		err = ex.Execute(ctx, t)
 	}
 	if err != nil {
@@ -88,8 +89,9 @@ func (t *Task) submit(caller string, ctx context.Context, ex Executor, opts []Op
 // refuse resolves a task that no executor took. A refusal because ctx ended is a
 // cancellation.
 func (t *Task) refuse(ctx context.Context, err error) {
-	if cause := context.Cause(ctx); cause != nil && err == cause {
-		err = &cancelledError{cause}
+	theirs := errors.Is(err, ErrClosed) || errors.Is(err, ErrBroken) || errors.Is(err, ErrQueueFull)
+	if ctx.Err() != nil && !theirs {
+		err = &cancelledError{context.Cause(ctx)}
 	}
 	t.Refuse(err)
 }

@@ -7,17 +7,18 @@ import "context"
 // that error, without waiting for those that are still running; Wait can do
 // that. If ctx ends first the error is a *WaitError, and nothing is cancelled.
 func Gather[T any](ctx context.Context, fs ...*Future[T]) ([]T, error) {
-	for f := range AsCompleted(ctx, fs...) {
+	set := distinct("futures.Gather", fs)
+	for f := range AsCompleted(ctx, set...) {
 		_, err := f.Result(ctx)
 		if err == nil {
 			continue
 		}
 		if wait, ok := err.(*WaitError); ok {
-			wait.Total = len(fs)
-			wait.Unfinished = len(unresolved(fs))
+			wait.Total = len(set)
+			wait.Unfinished = len(unresolved(set))
 			return nil, wait
 		}
-		for _, other := range fs {
+		for _, other := range set {
 			other.Cancel()
 		}
 		return nil, err

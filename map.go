@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -309,33 +310,29 @@ func (w *walk[In, Out]) yieldNext() {
 
 // nextChunk waits for the chunk to be yielded next and takes it out of flight.
 func (w *walk[In, Out]) nextChunk() (*chunk[In, Out], error) {
-	if w.mapping.ctx.Err() != nil {
-		// What has been cancelled by that is no outcome of an item.
-		return nil, w.waitError(&WaitError{Cause: context.Cause(w.mapping.ctx)})
+	ctx := w.mapping.ctx
+	if ctx.Err() != nil {
+		return nil, w.waitError(&WaitError{Cause: context.Cause(ctx)})
 	}
-	if w.inbox == nil {
-		c := w.flight[0]
-		if t := c.task(); !t.resolved() {
-			if err := t.await(w.mapping.ctx); err != nil {
-				return nil, w.waitError(err)
-			}
+	at := 0
+	if w.inbox != nil {
+		slot, err := w.inbox.await(ctx)
+		if err != nil {
+			return nil, w.waitError(err)
 		}
-		w.flight = w.flight[1:]
-		return c, nil
-	}
-	slot, err := w.inbox.await(w.mapping.ctx)
-	if err != nil {
-		return nil, w.waitError(err)
-	}
-	for i, c := range w.flight {
-		if c.slot == slot {
-			last := len(w.flight) - 1
-			w.flight[i] = w.flight[last]
-			w.flight = w.flight[:last]
-			return c, nil
+		at = slices.IndexFunc(w.flight, func(c *chunk[In, Out]) bool { return c.slot == slot })
+	} else if t := w.flight[0].task(); !t.resolved() {
+		if err := t.await(ctx); err != nil {
+			return nil, w.waitError(err)
 		}
 	}
-	panic("futures.Map: completion of a chunk that is not in flight")
+	c := w.flight[at]
+	if c.task().State() == Cancelled && ctx.Err() != nil {
+		// What the end of ctx has cancelled is no outcome of an item.
+		return nil, w.waitError(&WaitError{Cause: context.Cause(ctx)})
+	}
+	w.flight = slices.Delete(w.flight, at, at+1)
+	return c, nil
 }
 
 // waitError counts items instead of chunks.

@@ -67,8 +67,14 @@ func (s *slicing[In, Out]) run(ctx context.Context, ex LocalExecutor, opts []Opt
 		f.Cancel()
 	}
 	_, _, _ = Wait(context.WithoutCancel(ctx), AllCompleted, fs...) // it does not end before
-	if first := s.failed.Load(); first != nil && err == errStopped {
-		err = *first
+	for _, f := range fs {
+		f.task.observe() // one error tells of all
+	}
+	switch first := s.failed.Load(); {
+	case ctx.Err() != nil:
+		return nil, &WaitError{Cause: context.Cause(ctx), Unfinished: 1, Total: 1}
+	case first != nil && err == errStopped:
+		return nil, *first
 	}
 	return nil, err
 }

@@ -53,7 +53,8 @@ func (p *Promise[T]) Resolve(value T, err error) error {
 		outcome, err = f.task.classify(err)
 	}
 	if !f.task.claim(phasePending, outcome) && !f.task.claim(phaseRunning, outcome) {
-		return fmt.Errorf("futures.Promise.Resolve: %w: future is %v", ErrInvalidState, f.task.decided())
+		<-f.task.doneChan() // whoever was faster is at most a few instructions away
+		return fmt.Errorf("futures.Promise.Resolve: %w: future is %v", ErrInvalidState, f.task.State())
 	}
 	f.value = value
 	if err != nil {
@@ -62,6 +63,3 @@ func (p *Promise[T]) Resolve(value T, err error) error {
 	f.task.finish(outcome)
 	return nil
 }
-
-// decided is the outcome of a task that is claimed, published or not.
-func (t *Task) decided() State { return State(t.phase.Load() >> outcomeShift & 0xff) }

@@ -43,7 +43,7 @@ func states() map[futures.State]*futures.Promise[int] {
 	return all
 }
 
-// TestCallbacks holds F-01 to F-08 and F-25.
+// TestCallbacks holds F-01 to F-08, F-25 and F-26, and with it F4.
 func TestCallbacks(t *testing.T) {
 	ids := map[string][2]string{"succeeded": {"F-01", "F-05"}, "failed": {"F-02", "F-06"}, "cancelled": {"F-03", "F-07"}}
 	for _, o := range outcomes {
@@ -228,6 +228,7 @@ func TestBlockedWaiters(t *testing.T) {
 	}
 }
 
+// TestResolve holds F-20 to F-24 and F-28: F1, and F2 with readers beside.
 func TestResolve(t *testing.T) {
 	for id, end := range map[string]error{"F-20 a second value": nil, "F-21 a second error": errOurs} {
 		t.Run(id, func(t *testing.T) {

@@ -66,6 +66,9 @@ func (t *Task) publish(outcome State) (callbacks bool) {
 	if assert.Enabled {
 		assert.That(!t.resolved(), "F1: %v is resolved twice", t)
 	}
+	if outcome != Succeeded {
+		t.typed.drop(false)
+	}
 	t.order = completions.n.Add(1)
 	for {
 		phase := t.phase.Load()

@@ -68,21 +68,38 @@ func (t *Task) nextAttempt(err error) (delay time.Duration, again bool) {
 	if x == nil || x.settings.retry == nil {
 		return 0, false
 	}
-	if _, panicked := errors.AsType[*PanicError](err); panicked {
-		return 0, false
-	}
 	policy, made := x.settings.retry, t.Attempt()
-	if made > policy.Max || policy.If != nil && !policy.If(err) || t.parent.Err() != nil {
+	if made > policy.Max || t.parent.Err() != nil || !t.wantsAnother(policy, err) {
 		return 0, false
 	}
 	t.endContext()
+	delay = policy.Delay(made)
 	for {
 		phase := t.phase.Load()
 		if phase&phaseMask != phaseRunning || phase&flagStop != 0 {
 			return 0, false
 		}
-		if t.phase.CompareAndSwap(phase, withPhase(phase, phasePending)) {
-			return policy.Delay(made), true
+		if t.phase.CompareAndSwap(phase, withPhase(phase&^flagStarted, phasePending)) {
+			return delay, true
 		}
 	}
+}
+
+// wantsAnother asks the policy about an error. The policy and the error's methods
+// are user code: a panic in them is what the task fails with.
+func (t *Task) wantsAnother(policy *RetryPolicy, err error) (again bool) {
+	defer func() {
+		if p := recoverPanic(recover()); p != nil {
+			t.rest().err = p
+			again = false
+		}
+	}()
+	if policy.If != nil {
+		if _, panicked := err.(*PanicError); panicked {
+			return false
+		}
+		return policy.If(err)
+	}
+	_, panicked := errors.AsType[*PanicError](err)
+	return !panicked
 }

@@ -72,6 +72,7 @@ const (
 	flagObserved                    // somebody has looked at the outcome
 	flagWatched                     // there are watchers
 	flagExtended                    // there is an extension
+	flagStarted                     // it was Running before it was claimed
 )
 
 func withPhase(word, phase uint32) uint32 { return word&^phaseMask | phase }
@@ -203,13 +204,13 @@ func CurrentTask(ctx context.Context) *Task {
 
 // State returns where the task stands.
 func (t *Task) State() State {
-	switch phase := t.phase.Load(); phase & phaseMask {
-	case phasePending:
-		return Pending
-	case phaseDone:
+	switch phase := t.phase.Load(); {
+	case phase&phaseMask == phaseDone:
 		return State(phase >> outcomeShift & 0xff)
-	default:
+	case phase&flagStarted != 0:
 		return Running
+	default:
+		return Pending
 	}
 }
 

@@ -226,6 +226,42 @@ func TestRetry(t *testing.T) {
 	})
 }
 
+// TestUserCodeMayAsk: F3. What the library calls may call the library.
+func TestUserCodeMayAsk(t *testing.T) {
+	bubble(t, 1, func(t *testing.T, ctx context.Context, pool *gopool.Pool) {
+		var f *futures.Future[int]
+		ask := func() {
+			f.State()
+			f.Cancel()
+			f.Done()
+			f.OnDone(func(*futures.Future[int]) {})
+			pool.Inspect()
+			if err := pool.Resize(2); err != nil {
+				t.Error(err)
+			}
+		}
+		ready := make(chan struct{})
+		called := 0
+		f = futures.Submit(ctx, pool, func(context.Context) (int, error) {
+			<-ready
+			return 0, errors.New("again")
+		}, futures.Retry(futures.RetryPolicy{Max: 1, If: func(error) bool { called++; ask(); return true }}))
+		f.OnDone(func(f *futures.Future[int]) {
+			called++
+			ask()
+			if v, err := futures.Submit(ctx, pool, one).Result(ctx); v != 1 || err != nil {
+				t.Errorf("got %v, %v", v, err)
+			}
+		})
+		close(ready)
+		f.Result(ctx)
+		synctest.Wait()
+		if called != 2 {
+			t.Errorf("%d of 2 called", called)
+		}
+	})
+}
+
 func TestGather(t *testing.T) {
 	bubble(t, 2, func(t *testing.T, ctx context.Context, pool *gopool.Pool) {
 		broken := errors.New("broken")

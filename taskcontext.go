@@ -129,6 +129,14 @@ func (t *Task) ownContext() context.Context {
 	return x.ctx
 }
 
+// countAttempt notes the start of an attempt.
+func (t *Task) countAttempt() {
+	x := t.extended()
+	x.mu.Lock()
+	x.attempt++
+	x.mu.Unlock()
+}
+
 // beginAttempt returns the context to run the function with.
 func (t *Task) beginAttempt() context.Context {
 	x := t.extended()
@@ -137,7 +145,6 @@ func (t *Task) beginAttempt() context.Context {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.attempt++
 	x.blocks = 0
 	x.over = false
 	x.ctx, x.cancel = context.WithCancelCause(t.parent)

@@ -23,8 +23,11 @@ func (t *Task) Start(worker int) bool {
 		if phase&phaseMask != phasePending {
 			return false
 		}
-		if t.phase.CompareAndSwap(phase, withPhase(phase, phaseRunning)) {
+		if t.phase.CompareAndSwap(phase, withPhase(phase, phaseRunning)|flagStarted) {
 			t.worker = int32(worker)
+			if phase&flagExtended != 0 {
+				t.countAttempt()
+			}
 			return true
 		}
 	}
@@ -45,13 +48,17 @@ func (t *Task) Call() (delay time.Duration, again bool) {
 		t.order = uint64(Succeeded)
 		return 0, false
 	}
+	return t.attemptFailed(err)
+}
+
+// attemptFailed stages what an attempt's error means, or makes the task Pending
+// again for another attempt.
+func (t *Task) attemptFailed(err error) (delay time.Duration, again bool) {
 	outcome, err := t.classify(err)
+	t.stageError(outcome, err) // before the policy is asked, which may end the goroutine
 	if outcome == Failed {
-		if delay, again = t.nextAttempt(err); again {
-			return delay, true
-		}
+		return t.nextAttempt(err)
 	}
-	t.stageError(outcome, err)
 	return 0, false
 }
 
@@ -76,7 +83,6 @@ func (t *Task) protect(ctx context.Context) (err error) {
 
 func (t *Task) stageError(outcome State, err error) {
 	t.rest().err = err
-	t.typed.drop(false)
 	t.order = uint64(outcome)
 }
 
@@ -126,15 +132,12 @@ func (t *Task) Succeed() {
 // Pending again if its policy allows another attempt, to be started after delay:
 // the error means what it means to Call. Only the owner may call it.
 func (t *Task) Fail(err error) (delay time.Duration, again bool) {
-	outcome, err := t.classify(err)
-	if outcome == Failed {
-		if delay, again = t.nextAttempt(err); again {
-			return delay, true
+	defer func() { // also if the policy ends the goroutine
+		if !again {
+			t.finish(State(t.order))
 		}
-	}
-	t.stageError(outcome, err)
-	t.finish(outcome)
-	return 0, false
+	}()
+	return t.attemptFailed(err)
 }
 
 func (t *Task) finish(outcome State) {
@@ -159,6 +162,7 @@ func (t *Task) Cancel() bool {
 		phase := t.phase.Load()
 		switch {
 		case phase&phaseMask == phaseDone || phase&phaseMask == phaseClaimed:
+			<-t.doneChan() // a cancelled future is done: its resolver is at most a few instructions away
 			return State(phase>>outcomeShift&0xff) == Cancelled
 		case phase&phaseMask == phasePending:
 			if host := t.rest().host; t.resolvePending(Cancelled, ErrCancelled) {
@@ -208,7 +212,15 @@ func (t *Task) resolvePending(outcome State, err error) bool {
 // classify decides what an attempt's error means. A task that was told to stop
 // and says so is cancelled; one that outlived its Timeout and says so timed out;
 // everything else is the task's own error, passed on as it is.
-func (t *Task) classify(err error) (State, error) {
+//
+// The error's methods are user code. If they do not bear being asked, as those of
+// a nil pointer may, the error is the task's own.
+func (t *Task) classify(err error) (outcome State, classified error) {
+	defer func() {
+		if recover() != nil {
+			outcome, classified = Failed, err
+		}
+	}()
 	if _, panicked := errors.AsType[*PanicError](err); panicked {
 		return Failed, err
 	}
@@ -222,8 +234,5 @@ func (t *Task) classify(err error) (State, error) {
 	if saysStopped && t.timedOut() {
 		return Failed, &timeoutError{t.settings().timeout, err}
 	}
-	if _, ok := errors.AsType[*WaitError](err); ok {
-		return Failed, &nestedWaitError{err}
-	}
-	return Failed, err
+	return Failed, hideWait(err)
 }

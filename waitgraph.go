@@ -1,6 +1,9 @@
 package futures
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 // waitGraph guards extension.waits of all tasks: who waits for whom. It is
 // touched only by waits that block inside a task.
@@ -111,65 +114,83 @@ func (t *Task) endBlocking() {
 	}
 }
 
-// cycleThrough returns the cycle that the wait w of task would close. The caller
-// holds waitGraph.mu.
+// cycleThrough returns the cycle that the wait w of task would close, nil if it
+// can end. The caller holds waitGraph.mu.
 //
-// A task is stuck if what it waits for can only be done after task: for a wait
-// for all, one stuck future is enough; for a wait for any, all must be. A wait
-// made with a task's context counts as the task's own, whatever goroutine it is
-// made from; a task with several waits is stuck only if all of them are.
+// A task can go on if it waits for nothing, or one of its waits can end; a wait
+// for all can end if all that it is for can go on, a wait for any if one of them
+// can. Whoever is left when nothing more follows from that is stuck. A wait made
+// with a task's context counts as the task's own, whatever goroutine makes it.
 func cycleThrough(task *Task, w wait) *CycleError {
-	path := []*Task{task}
-	verdicts := map[*Task]bool{} // false while under way: a cycle without task is not this one
-	var stuckTask func(t *Task) bool
-	stuckWait := func(w wait) bool {
-		if w.all {
+	waits := map[*Task][]wait{task: append(waitsOf(task), w)}
+	reachable := []*Task{task}
+	for i := 0; i < len(reachable); i++ {
+		for _, w := range waits[reachable[i]] {
 			for _, t := range w.on {
-				if stuckTask(t) {
-					return true
+				if _, seen := waits[t]; !seen {
+					waits[t] = waitsOf(t)
+					reachable = append(reachable, t)
 				}
 			}
-			return false
 		}
-		mark := len(path)
-		for _, t := range w.on {
-			if !stuckTask(t) {
-				path = path[:mark]
-				return false
+	}
+	free := make(map[*Task]bool, len(reachable))
+	canEnd := func(w wait) bool {
+		isFree := func(t *Task) bool { return free[t] }
+		if w.all {
+			return !slices.ContainsFunc(w.on, func(t *Task) bool { return !free[t] })
+		}
+		return slices.ContainsFunc(w.on, isFree)
+	}
+	for changed := true; changed; {
+		changed = false
+		for _, t := range reachable {
+			if !free[t] && (len(waits[t]) == 0 || slices.ContainsFunc(waits[t], canEnd)) {
+				free[t], changed = true, true
 			}
 		}
-		return len(w.on) > 0
+		if free[task] {
+			return nil
+		}
 	}
-	stuckTask = func(t *Task) bool {
-		if t == task {
-			return true
-		}
-		if verdict, known := verdicts[t]; known {
-			return verdict
-		}
-		verdicts[t] = false
-		x := t.extended()
-		if x == nil || len(x.waits) == 0 || t.resolved() {
-			return false
-		}
-		path = append(path, t)
-		for _, w := range x.waits {
-			if !stuckWait(w) {
+
+	// Walk from one stuck task to the next. One that leads back is named in full.
+	path, on := []*Task{task}, map[*Task]bool{task: true}
+	var walk func(t *Task) bool
+	walk = func(t *Task) bool {
+		for _, w := range waits[t] {
+			for _, next := range w.on {
+				if next == task {
+					return true
+				}
+				if free[next] || on[next] {
+					continue
+				}
+				on[next] = true
+				path = append(path, next)
+				if walk(next) {
+					return true
+				}
 				path = path[:len(path)-1]
-				return false
 			}
 		}
-		verdicts[t] = true
-		return true
+		return false
 	}
-	if !stuckWait(w) {
-		return nil
-	}
+	walk(task)
 	cycle := new(CycleError)
 	for _, t := range path {
 		cycle.Tasks = append(cycle.Tasks, t.describe())
 	}
 	return cycle
+}
+
+// waitsOf returns the waits of a task that is not done.
+func waitsOf(t *Task) []wait {
+	x := t.extended()
+	if x == nil || t.resolved() {
+		return nil
+	}
+	return slices.Clone(x.waits)
 }
 
 // describe names a task with its labels.

@@ -6,7 +6,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/futures-go/futures/internal/leakcheck"
 )
+
+func TestMain(m *testing.M) { leakcheck.Main(m) }
 
 // groups are those that the table must have by now, with the number of rows of
 // the behaviours that were catalogued.
