@@ -73,6 +73,9 @@ func (t *Task) nextAttempt(err error) (delay time.Duration, again bool) {
 		return 0, false
 	}
 	t.endContext()
+	x.mu.Lock()
+	x.lastErr = err
+	x.mu.Unlock()
 	delay = policy.Delay(made)
 	for {
 		phase := t.phase.Load()

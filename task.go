@@ -188,6 +188,18 @@ func (t *Task) Attempt() int {
 	return 1
 }
 
+// AttemptErr returns the error of the last attempt that another one followed, or
+// will follow.
+func (t *Task) AttemptErr() error {
+	x := t.extended()
+	if x == nil {
+		return nil
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.lastErr
+}
+
 // Worker returns the number that Start was given.
 func (t *Task) Worker() int { return int(t.worker) }
 
@@ -252,7 +264,7 @@ func (t *Task) Waiting() bool {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return x.blocks > 0
+	return x.blocks > 0 || x.resuming.Load() > 0
 }
 
 // String describes the task for logs: name and state.

@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -20,10 +21,13 @@ type extension struct {
 	callbacks []func() // handed from seal to Callbacks, by the resolver
 	waits     []wait   // what the task's function waits for; guarded by waitGraph
 
+	resuming atomic.Int32 // goroutines that want the slot back
+
 	mu      sync.Mutex
 	ctx     context.Context         // made on demand, of the current attempt
 	cancel  context.CancelCauseFunc // of ctx
 	release context.CancelFunc      // of the timer of ctx, if it has one
+	lastErr error                   // of the last attempt that another one followed
 	attempt int                     // attempts begun, counted where it matters
 	over    bool                    // the attempt has ended, so a context made now has too
 	blocks  int                     // goroutines of the function that wait without a slot, or ended

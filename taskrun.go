@@ -12,10 +12,7 @@ import (
 // ended and Start has resolved it.
 func (t *Task) Start(worker int) bool {
 	if t.parent.Err() != nil {
-		err := &cancelledError{context.Cause(t.parent)}
-		if host := t.rest().host; t.resolvePending(Cancelled, err) && host != nil {
-			host.Cancelled(t, false)
-		}
+		t.cancelPending(&cancelledError{context.Cause(t.parent)})
 		return false
 	}
 	for {
@@ -165,10 +162,7 @@ func (t *Task) Cancel() bool {
 			<-t.doneChan() // a cancelled future is done: its resolver is at most a few instructions away
 			return State(phase>>outcomeShift&0xff) == Cancelled
 		case phase&phaseMask == phasePending:
-			if host := t.rest().host; t.resolvePending(Cancelled, ErrCancelled) {
-				if host != nil {
-					host.Cancelled(t, false)
-				}
+			if t.cancelPending(ErrCancelled) {
 				return true
 			}
 		case phase&flagStop != 0:
@@ -197,6 +191,21 @@ func (t *Task) claim(from uint32, outcome State) bool {
 			return true
 		}
 	}
+}
+
+// cancelPending cancels a task that has not been started and tells its host, also
+// if a callback ends the goroutine.
+func (t *Task) cancelPending(err error) bool {
+	host := t.rest().host
+	if !t.claim(phasePending, Cancelled) {
+		return false
+	}
+	t.stageError(Cancelled, err)
+	if host != nil {
+		defer host.Cancelled(t, false)
+	}
+	t.finish(Cancelled)
+	return true
 }
 
 // resolvePending resolves a task that has not been started.

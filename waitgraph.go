@@ -80,7 +80,10 @@ func (t *Task) block() {
 // unblock takes a slot again if this is the last of them to go on.
 func (t *Task) unblock() {
 	if t.changeBlocks(-1) == 0 {
+		x := t.extension()
+		x.resuming.Add(1)
 		t.rest().host.Unblock(t)
+		x.resuming.Add(-1)
 	}
 }
 

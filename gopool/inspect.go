@@ -38,7 +38,7 @@ func (p *Pool) Inspect() inspect.Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Limit = int(p.limit.Load())
-	s.Waiting = p.waiting
+	s.Waiting = p.waiting + len(p.resumers)
 	s.Delayed = len(p.delayed)
 	s.Closed = p.closed
 	s.Functions = maps.Clone(p.stats.functions)
@@ -62,7 +62,10 @@ func (p *Pool) Inspect() inspect.Snapshot {
 // inspectWorker describes one worker. The caller holds p.mu.
 func (p *Pool) inspectWorker(w *worker) inspect.Worker {
 	worker := inspect.Worker{ID: w.id, State: inspect.Searching}
-	if slices.Contains(p.idle, w) {
+	switch {
+	case !w.ready.Load():
+		worker.State = inspect.Starting
+	case slices.Contains(p.idle, w):
 		worker.State = inspect.Idle
 	}
 	if t := w.task.Load(); t != nil && t.State() == futures.Running {

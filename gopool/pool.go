@@ -175,11 +175,24 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	queued, running := p.cancelAll()
-	if queued+running == 0 {
-		return p.Close() // the last one was just finishing
+	// What a worker has just taken, or just finished, is neither for a moment.
+	for i := 0; i < moments && queued+running == 0; i++ {
+		select {
+		case <-p.done:
+			return p.Close()
+		case <-time.After(moment):
+			_, running = p.cancelAll()
+		}
 	}
 	return fmt.Errorf("gopool.Shutdown: cancelled %d queued and %d running tasks: %w", queued, running, context.Cause(ctx))
 }
+
+// Shutdown gives workers that are between two states so many moments to get out of
+// them, before it says that they were not done in time.
+const (
+	moment  = time.Millisecond
+	moments = 100
+)
 
 func (p *Pool) beginClose() {
 	p.queue.Refuse(futures.ErrClosed)
@@ -219,47 +232,61 @@ func (p *Pool) finished() bool {
 	return p.closed && p.queue.Empty(nil) && len(p.delayed) == 0 && p.waiting == 0
 }
 
-// cancelAll cancels every task that the pool knows.
+// cancelAll cancels every task that the pool knows, and returns how many had not
+// been started and how many had.
 func (p *Pool) cancelAll() (queued, running int) {
 	p.killed.Store(true) // before looking: a worker stores its task, then looks at this
-	for _, t := range p.queue.Drain() {
-		if t.State() == futures.Pending && t.Cancel() {
-			queued++
-		}
-		p.queue.Skipped() // host.Cancelled counted it
-	}
+	defer func() {
+		p.mu.Lock()
+		p.settle()
+		p.mu.Unlock()
+	}()
+	tasks := p.queue.Drain()
 	p.mu.Lock()
-	var tasks []*futures.Task
 	for t := range p.delayed {
-		tasks = append(tasks, t)
+		queued++
+		defer t.Cancel()
 	}
 	for w := range p.workers {
 		if t := w.task.Load(); t != nil && t.State() == futures.Running {
-			tasks = append(tasks, t)
 			running++
+			defer t.Cancel()
 		}
 	}
 	p.mu.Unlock()
-	for _, t := range tasks {
-		t.Cancel()
-	}
-	p.mu.Lock()
-	p.settle()
-	p.mu.Unlock()
+	forEach(tasks, func(t *futures.Task) {
+		defer p.queue.Skipped() // host.Cancelled counted it
+		if t.State() == futures.Pending {
+			queued++
+			t.Cancel()
+		}
+	})
 	return queued, running
+}
+
+// forEach calls fn for each task, also if a callback of one ends the goroutine.
+func forEach(tasks []*futures.Task, fn func(*futures.Task)) {
+	defer func() {
+		if len(tasks) > 0 {
+			forEach(tasks, fn)
+		}
+	}()
+	for len(tasks) > 0 {
+		t := tasks[0]
+		tasks = tasks[1:]
+		fn(t)
+	}
 }
 
 // breakDown makes the pool broken: a worker's initializer failed.
 func (p *Pool) breakDown(err error) {
 	broken := &brokenError{pool: p.opts.Name, cause: err}
 	p.queue.Refuse(broken)
-	for _, t := range p.queue.Drain() {
-		if t.State() == futures.Pending {
-			t.Refuse(broken)
-		} else {
-			p.queue.Skipped()
+	forEach(p.queue.Drain(), func(t *futures.Task) {
+		if !t.Refuse(broken) {
+			p.queue.Skipped() // it was cancelled
 		}
-	}
+	})
 }
 
 func (p *Pool) brokenError() error {

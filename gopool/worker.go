@@ -21,8 +21,8 @@ type worker struct {
 	wake chan struct{} // capacity 1; whoever takes the worker out of Pool.idle sends one token
 	quit bool          // written before the token by who tells the worker to go
 
-	ready bool // the initializer has run
-	gone  bool // told to go; the slot is given back
+	ready atomic.Bool // the initializer has run
+	gone  bool        // told to go; the slot is given back
 
 	// searching says whether the worker is counted in Pool.searching. While the
 	// worker is idle it is written by who wakes it, before the token.
@@ -45,11 +45,11 @@ const spins = 16
 // goroutine before.
 func (w *worker) run() {
 	defer w.survive()
-	if !w.ready {
+	if !w.ready.Load() {
 		if w.pool.opts.Init != nil && !w.initialize() {
 			return
 		}
-		w.ready = true
+		w.ready.Store(true)
 		w.pool.emit(inspect.Event{Kind: inspect.WorkerStart, Worker: w.id})
 	}
 	for {
@@ -67,11 +67,11 @@ func (w *worker) run() {
 // so is finished here and the worker goes on in a new goroutine.
 func (w *worker) survive() {
 	p := w.pool
-	if w.ready && !w.gone {
+	if w.ready.Load() && !w.gone {
+		defer func() { go w.run() }() // also if a callback ends the goroutine once more
 		if t := w.task.Load(); t != nil && t.State() == futures.Running {
 			w.finish(t, w.profiles.of(w, t), 0, false)
 		}
-		go w.run()
 		return
 	}
 	p.emit(inspect.Event{Kind: inspect.WorkerExit, Worker: w.id})
@@ -197,7 +197,7 @@ func (w *worker) finish(t *futures.Task, prof *profile, wait time.Duration, agai
 	p := w.pool
 	prof.end(t, again)
 	if again {
-		p.emitTask(inspect.TaskRetried, t, nil)
+		p.emitTask(inspect.TaskRetried, t, t.AttemptErr())
 		p.delay(t, wait)
 		return
 	}

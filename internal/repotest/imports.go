@@ -18,7 +18,7 @@ var mayImport = []struct {
 	paths  []string
 	reason string
 }{
-	{".", []string{module + "/internal/codec"}, "the contract brings no executor along, and no platform code"},
+	{".", []string{module + "/internal/assert", module + "/internal/codec"}, "the contract brings no executor along, and no platform code"},
 	{"inspect", nil, "data only: whoever reads it inherits nothing"},
 	{"gopool", []string{module, module + "/inspect", module + "/internal/..."}, "an executor knows the contract and no other executor"},
 	{"executortest", []string{module, module + "/inspect", module + "/internal/..."}, "a suite for all executors knows none"},
@@ -86,8 +86,8 @@ func isForTests(folder string) bool {
 	return mayImportTesting[folder] != "" || below && strings.HasSuffix(path.Base(folder), "test")
 }
 
-// unsafeNames finds files that import unsafe, tests and those that need it for
-// go:linkname included, and whose names do not say so.
+// unsafeNames finds files that import unsafe and whose names do not say so. Tests
+// count, and so do files that need it for a go:linkname directive only.
 func unsafeNames(t *tree) (findings []string) {
 	for _, f := range t.goFiles() {
 		for _, spec := range f.Imports {

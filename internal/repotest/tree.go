@@ -27,12 +27,11 @@ type tree struct {
 func readTree(fsys fs.FS) (*tree, error) {
 	t := &tree{text: make(map[string]string), mode: make(map[string]fs.FileMode)}
 	err := fs.WalkDir(fsys, ".", func(path string, entry fs.DirEntry, err error) error {
-		name := entry.Name()
 		switch {
 		case err != nil:
-			return err
+			return ignoreGone(err)
 		case entry.IsDir():
-			if strings.HasPrefix(name, ".") && !slices.Contains([]string{".", ".ci", ".github"}, name) {
+			if name := entry.Name(); strings.HasPrefix(name, ".") && !slices.Contains([]string{".", ".ci", ".github"}, name) {
 				return fs.SkipDir
 			}
 			return nil
