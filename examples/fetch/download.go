@@ -86,9 +86,8 @@ func download(ctx context.Context, client *http.Client, url, file string) (n int
 		return 0, err
 	}
 	defer func() {
-		part.Close()
 		if err != nil {
-			os.Remove(part.Name())
+			_, _ = part.Close(), os.Remove(part.Name())
 		}
 	}()
 	if n, err = io.Copy(part, response.Body); err != nil {

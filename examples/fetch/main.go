@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, progress io.Writ
 		if err != nil {
 			return err
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }() // only read
 		in = file
 	}
 	list, err := readList(in)

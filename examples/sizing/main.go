@@ -32,7 +32,10 @@ func main() {
 			fmt.Fprintln(os.Stderr, "sizing:", err)
 			os.Exit(1)
 		}
-		table.Flush()
+		if err := table.Flush(); err != nil {
+			fmt.Fprintln(os.Stderr, "sizing:", err)
+			os.Exit(1)
+		}
 		fmt.Println()
 	}
 }

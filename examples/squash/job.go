@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -46,7 +47,7 @@ var squash = futures.Define("squash", func(ctx context.Context, job Job) (done D
 		if err != nil {
 			return Done{}, err
 		}
-		defer file.Close()
+		defer func() { err = errors.Join(err, file.Close()) }()
 		sink = file
 	}
 	count := &counter{to: sink}

@@ -93,14 +93,14 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 func warmUp(jobs []Job, workers int) {
 	for _, job := range jobs {
 		if file, err := os.Open(filepath.Join(job.Root, job.Path)); err == nil {
-			io.Copy(io.Discard, file)
-			file.Close()
+			_, _ = io.Copy(io.Discard, file) // what cannot be read is told later
+			_ = file.Close()
 		}
 	}
 	for range workers {
 		encoder := newEncoder()
 		defer encoders.Put(encoder)
-		io.WriteString(encoder, "warm")
-		encoder.Close()
+		_, _ = io.WriteString(encoder, "warm")
+		_ = encoder.Close()
 	}
 }

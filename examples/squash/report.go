@@ -73,6 +73,6 @@ func (r *report) print(out io.Writer, on string) {
 		s := r.workers[name]
 		fmt.Fprintf(table, "%s\t%d\t%.1f\t%.2f\t\n", name, s.files, float64(s.bytes)/mega, s.busy.Seconds())
 	}
-	table.Flush()
+	_ = table.Flush() // as errors of out are not looked at either
 	fmt.Fprintln(out)
 }

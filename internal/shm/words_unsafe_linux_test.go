@@ -11,8 +11,8 @@ import (
 )
 
 type header struct {
-	magic, version uint32
-	head           atomic.Uint64
+	Magic, version uint32
+	Head           atomic.Uint64
 	_              [112]byte
 	slots          [4]struct {
 		state atomic.Uint32
