@@ -76,9 +76,12 @@ func TestRetryIf(t *testing.T) {
 func TestNestedWaitError(t *testing.T) {
 	nested := aWaitError(t)
 	for name, task := range map[string]func(context.Context) (int, error){
-		"returned":                func(context.Context) (int, error) { return 0, nested },
-		"wrapped":                 func(context.Context) (int, error) { return 0, fmt.Errorf("upstream: %w", nested) },
-		"joined":                  func(context.Context) (int, error) { return 0, errors.Join(errOurs, nested) },
+		"returned": func(context.Context) (int, error) { return 0, nested },
+		"wrapped":  func(context.Context) (int, error) { return 0, fmt.Errorf("upstream: %w", nested) },
+		"joined":   func(context.Context) (int, error) { return 0, errors.Join(errOurs, nested) },
+		"joined with a panic": func(context.Context) (int, error) {
+			return 0, errors.Join(errOurs, &futures.PanicError{Value: "theirs"}, nested)
+		},
 		"in a custom error":       func(context.Context) (int, error) { return 0, &custom{nested} },
 		"panicked with":           func(context.Context) (int, error) { panic(nested) },
 		"panicked with a wrapper": func(context.Context) (int, error) { panic(&custom{nested}) },

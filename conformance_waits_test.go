@@ -187,7 +187,7 @@ func collected(b *ballast) <-chan struct{} {
 // awaitCollection runs the collector until c is closed.
 func awaitCollection(t *testing.T, what string, c <-chan struct{}) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(10 * time.Second); ; {
 		runtime.GC()
 		select {
 		case <-c:

@@ -121,7 +121,10 @@ func (c *chunk[In, Out]) task() *Task {
 
 // all is the sequence.
 func (m *mapping[In, Out]) all(yield func(Out, error) bool) {
-	w := &walk[In, Out]{mapping: m, yield: yield, size: max(1, m.settings.chunk)}
+	w := &walk[In, Out]{mapping: m, yield: yield, size: 1}
+	if !m.single {
+		w.size = max(1, m.settings.chunk)
+	}
 	ctx, cancel := context.WithCancelCause(m.ctx)
 	w.ctx = ctx
 	if m.settings.unordered {
@@ -351,6 +354,7 @@ func (w *walk[In, Out]) collect(c *chunk[In, Out]) {
 			c.fail(0, err)
 		}
 		c.out[0] = value
+		c.one = nil // what is to be yielded is the caller's alone
 		return
 	}
 	for {

@@ -133,12 +133,17 @@ func (t *Task) ownContext() context.Context {
 	return x.ctx
 }
 
-// countAttempt notes the start of an attempt.
+// countAttempt notes the start of an attempt. What the one before has left, if
+// there was one, is not for this one.
 func (t *Task) countAttempt() {
 	x := t.extended()
 	x.mu.Lock()
+	defer x.mu.Unlock()
 	x.attempt++
-	x.mu.Unlock()
+	if x.over {
+		x.over, x.blocks = false, 0
+		x.ctx, x.cancel, x.release = nil, nil, nil
+	}
 }
 
 // beginAttempt returns the context to run the function with.
@@ -149,8 +154,6 @@ func (t *Task) beginAttempt() context.Context {
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	x.blocks = 0
-	x.over = false
 	x.ctx, x.cancel = context.WithCancelCause(t.parent)
 	attempt := &attemptContext{Context: x.ctx, task: t}
 	if x.settings.timeout > 0 {

@@ -231,7 +231,7 @@ func (t *Task) classify(err error) (outcome State, classified error) {
 		}
 	}()
 	if _, panicked := errors.AsType[*PanicError](err); panicked {
-		return Failed, err
+		return Failed, hideWait(err)
 	}
 	saysStopped := errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrCancelled)
 	if cause := context.Cause(t.parent); cause != nil && (saysStopped || errors.Is(err, cause)) {

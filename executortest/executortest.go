@@ -33,6 +33,11 @@ type Config struct {
 	// initializer, or one that cannot call back.
 	NewInitialized func(t testing.TB, workers int, initialized func(worker int)) futures.Executor
 
+	// Local says that New returns a futures.LocalExecutor, which runs its tasks in
+	// this process: then the suite submits closures too, and tests what is about
+	// time inside bubbles of testing/synctest, where New must work.
+	Local bool
+
 	// Rejects says that New heeds Options.RejectWhenFull.
 	Rejects bool
 
@@ -60,6 +65,13 @@ func Run(t *testing.T, c Config) {
 	t.Run("map", s.maps)
 	t.Run("initializer", s.initializer)
 	t.Run("shutdown", s.shutdown)
+	t.Run("callbacks", s.callbacks)
+	t.Run("values", s.values)
+	t.Run("races", s.races)
+	if c.Local {
+		t.Run("local", s.local)
+		t.Run("bubbles", s.bubbles)
+	}
 }
 
 // open returns an executor that is closed when the test ends.

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/futures-go/futures"
 )
@@ -211,24 +212,35 @@ func (s *suite) maps(t *testing.T) {
 		collected := make(chan struct{})
 		func() {
 			big := &ballast{}
-			runtime.AddCleanup(big, func(c chan struct{}) { close(c) }, collected)
+			cleanup(big, collected)
 			weigh.Submit(ctx, ex, big).Result(ctx)
 		}()
-		collect(collected)
+		collect(t, collected)
 	})
-	s.each(t, "EX-20 nothing is kept of a result that was yielded", 1, func(t *testing.T, ctx context.Context, ex futures.Executor) {
-		for v, err := range grow.Map(ctx, ex, count(50, nil)) {
-			if err != nil {
-				t.Fatal(err)
+	for name, opts := range map[string][]futures.MapOption{
+		"":                               nil,
+		", with a window":                {futures.Window(3)},
+		", each input a task of its own": {futures.Timeout(time.Hour)},
+		", in the order of completion":   {futures.Unordered()},
+		", several inputs to a task":     {futures.Chunk(7)},
+	} {
+		s.each(t, "EX-20 nothing is kept of a result that was yielded"+name, 1, func(t *testing.T, ctx context.Context, ex futures.Executor) {
+			n := 0
+			for v, err := range grow.Map(ctx, ex, count(50, nil), opts...) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				collected := make(chan struct{})
+				cleanup(v, collected)
+				v = nil
+				_ = v
+				collect(t, collected)
+				if n++; n == 5 || t.Failed() {
+					break
+				}
 			}
-			collected := make(chan struct{})
-			runtime.AddCleanup(v, func(c chan struct{}) { close(c) }, collected)
-			v = nil
-			_ = v
-			collect(collected)
-			break
-		}
-	})
+		})
+	}
 	s.each(t, "EX-22 bounded by default", 2, func(t *testing.T, ctx context.Context, ex futures.Executor) {
 		pulled := 0
 		for range square.Map(ctx, ex, count(0, &pulled)) {
@@ -257,16 +269,24 @@ var weigh = futures.Define("executortest.weigh", func(_ context.Context, b *ball
 
 var grow = futures.Define("executortest.grow", func(context.Context, int) (*ballast, error) { return new(ballast), nil })
 
-// collect runs the collector until the channel is closed. A value that is kept
-// makes the test run into its timeout.
-func collect(collected <-chan struct{}) {
-	for {
+// cleanup closes collected once v has been collected.
+func cleanup(v *ballast, collected chan struct{}) {
+	runtime.AddCleanup(v, func(c chan struct{}) { close(c) }, collected)
+}
+
+// collect runs the collector until the channel is closed.
+func collect(t testing.TB, collected <-chan struct{}) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; runtime.Gosched() {
 		runtime.GC()
 		select {
 		case <-collected:
 			return
 		default:
-			runtime.Gosched()
+		}
+		if time.Now().After(deadline) {
+			t.Error("something that is over is kept")
+			return
 		}
 	}
 }

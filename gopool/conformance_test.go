@@ -12,6 +12,7 @@ import (
 
 func TestConformance(t *testing.T) {
 	executortest.Run(t, executortest.Config{
+		Local:      true,
 		Rejects:    true,
 		Priorities: true,
 		New: func(_ testing.TB, o executortest.Options) futures.Executor {

@@ -20,7 +20,7 @@ type ballast [1 << 16]byte
 // awaitCollection runs the collector until what has been collected.
 func awaitCollection(t *testing.T, what string, collected <-chan struct{}) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; {
+	for deadline := time.Now().Add(10 * time.Second); ; {
 		runtime.GC()
 		select {
 		case <-collected:

@@ -3,6 +3,7 @@ package gopool_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +42,28 @@ func TestShutdownDoesNotWait(t *testing.T) {
 			if f.State() != futures.Cancelled || !errors.Is(err, context.Canceled) {
 				t.Fatalf("round %d: %v, and Shutdown returned %v", round, f, err)
 			}
+		}
+	}
+}
+
+// TestShutdownTells: it says nothing was cut short only if nothing was.
+func TestShutdownTells(t *testing.T) {
+	rounds := 20_000
+	if testing.Short() {
+		rounds = 1000
+	}
+	for round := range rounds {
+		pool := gopool.New(gopool.Options{Workers: 1})
+		f := futures.Submit(context.Background(), pool, func(ctx context.Context) (int, error) {
+			return 0, ctx.Err() // unless it is cancelled it succeeds
+		})
+		for range round % 8 {
+			runtime.Gosched()
+		}
+		err := pool.Shutdown(endedContext())
+		pool.Close()
+		if f.State() == futures.Cancelled && !errors.Is(err, context.Canceled) {
+			t.Fatalf("round %d: %v, and Shutdown returned %v", round, f, err)
 		}
 	}
 }
