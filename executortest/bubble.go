@@ -106,7 +106,6 @@ func (s *suite) bubbles(t *testing.T) {
 			t.Errorf("got %v", got)
 		}
 		want(t, "time", time.Since(began), 3*time.Second)
-		began = time.Now()
 		got = take(t, -1, futures.Map(ctx, ex, slices.Values(seconds[:3]), func(ctx context.Context, n int) (int, error) {
 			return sleep(time.Duration(n)*time.Second, n)(ctx)
 		}, futures.Unordered()))
