@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -245,4 +246,31 @@ func stuckTasks(on [][]int, first []bool) []bool {
 		}
 	}
 	return stuck
+}
+
+// TestLongChain: a thousand tasks, each of which waits for the one before it.
+func TestLongChain(t *testing.T) {
+	n := 1000
+	if testing.Short() {
+		n = 100
+	}
+	ctx := context.Background()
+	pool := gopool.New(gopool.Options{Workers: 1, Queue: n})
+	defer pool.Close()
+	first := futures.NewPromise[int]()
+	last := first.Future()
+	for range n {
+		before := last
+		last = futures.Submit(ctx, pool, func(ctx context.Context) (int, error) {
+			v, err := before.Result(ctx)
+			return v + 1, err
+		})
+	}
+	for pool.Inspect().Waiting < n {
+		runtime.Gosched()
+	}
+	first.Resolve(0, nil)
+	if v, err := last.Result(ctx); v != n || err != nil {
+		t.Errorf("got %v, %v", v, err)
+	}
 }

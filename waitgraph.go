@@ -17,7 +17,10 @@ type wait struct {
 
 // blocked frames a wait inside a task. The zero value is a wait outside any task
 // and does nothing.
-type blocked struct{ task *Task }
+type blocked struct {
+	task    *Task
+	attempt int
+}
 
 // enterWait notes that the task to which ctx belongs, if any, waits for on, and
 // gives its slot back. It returns a *CycleError, and notes nothing, if that wait
@@ -36,8 +39,7 @@ func enterWait(task *Task, on []*Task, all bool) (blocked, error) {
 	if cycle != nil {
 		return blocked{}, cycle
 	}
-	task.block()
-	return blocked{task}, nil
+	return blocked{task, task.block()}, nil
 }
 
 // leave ends the wait that enterWait began and takes a slot again.
@@ -54,15 +56,15 @@ func (b blocked) leave(on []*Task) {
 		}
 	}
 	waitGraph.mu.Unlock()
-	b.task.unblock()
+	b.task.unblock(b.attempt)
 }
 
 // Blocking is for executors and other code that blocks inside the task for
 // something that needs a slot to happen: it gives the task's slot back. The
 // function that it returns takes one again.
 func (t *Task) Blocking() (end func()) {
-	t.block()
-	return t.unblock
+	attempt := t.block()
+	return func() { t.unblock(attempt) }
 }
 
 // ended is extension.blocks of a task whose function has returned: what is left
@@ -70,16 +72,24 @@ func (t *Task) Blocking() (end func()) {
 const ended = -1
 
 // block gives the slot of the task back if this is the first of its goroutines
-// to block.
-func (t *Task) block() {
-	if t.changeBlocks(+1) == 1 {
+// to block. It returns the attempt that the goroutine belongs to.
+func (t *Task) block() (attempt int) {
+	if t.rest().host == nil {
+		return 0
+	}
+	x := t.extension()
+	x.mu.Lock()
+	attempt = x.attempt
+	x.mu.Unlock()
+	if t.changeBlocks(attempt, +1) == 1 {
 		t.rest().host.Block(t)
 	}
+	return attempt
 }
 
 // unblock takes a slot again if this is the last of them to go on.
-func (t *Task) unblock() {
-	if t.changeBlocks(-1) == 0 {
+func (t *Task) unblock(attempt int) {
+	if t.changeBlocks(attempt, -1) == 0 {
 		x := t.extension()
 		x.resuming.Add(1)
 		t.rest().host.Unblock(t)
@@ -87,17 +97,19 @@ func (t *Task) unblock() {
 	}
 }
 
-// changeBlocks returns how many goroutines of the task are blocked now, or ended.
-func (t *Task) changeBlocks(by int) int {
+// changeBlocks returns how many goroutines of the attempt are blocked now, or
+// ended if it is over.
+func (t *Task) changeBlocks(attempt, by int) int {
 	if t.rest().host == nil {
 		return ended
 	}
 	x := t.extension()
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.blocks != ended {
-		x.blocks += by
+	if x.blocks == ended || x.attempt != attempt {
+		return ended
 	}
+	x.blocks += by
 	return x.blocks
 }
 
@@ -147,7 +159,7 @@ func cycleThrough(task *Task, w wait) *CycleError {
 	}
 	for changed := true; changed; {
 		changed = false
-		for _, t := range reachable {
+		for _, t := range slices.Backward(reachable) { // what others wait for comes later
 			if !free[t] && (len(waits[t]) == 0 || slices.ContainsFunc(waits[t], canEnd)) {
 				free[t], changed = true, true
 			}

@@ -213,8 +213,12 @@ func (r *remote) Shutdown(ctx context.Context) error {
 		left = append(left, t)
 	}
 	r.mu.Unlock()
-	for _, t := range left {
-		t.Cancel()
+	for _, state := range []futures.State{futures.Pending, futures.Running} { // so that none of the queued starts
+		for _, t := range left {
+			if t.State() == state {
+				t.Cancel()
+			}
+		}
 	}
 	if len(left) == 0 {
 		return r.Close()

@@ -28,7 +28,8 @@ type Pool struct {
 	limit     atomic.Int32 // slots
 	resuming  atomic.Int32 // len(resumers)
 
-	killed   atomic.Bool // set by Shutdown: tasks that start now are cancelled at once
+	killed   atomic.Bool  // set by Shutdown: tasks that start now are cancelled at once
+	late     atomic.Int32 // how many that were
 	listener atomic.Pointer[inspect.Listener]
 
 	mu       sync.Mutex
@@ -179,7 +180,9 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	for i := 0; i < moments && queued+running == 0; i++ {
 		select {
 		case <-p.done:
-			return p.Close()
+			if running = int(p.late.Load()); running == 0 {
+				return p.Close()
+			}
 		case <-time.After(moment):
 			_, running = p.cancelAll()
 		}

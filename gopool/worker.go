@@ -183,6 +183,7 @@ func (w *worker) execute(t *futures.Task) {
 	}
 	w.task.Store(t)
 	if p.killed.Load() {
+		p.late.Add(1) // Shutdown may not have seen it
 		t.Cancel()
 	}
 	prof := w.profiles.of(w, t)
