@@ -150,6 +150,9 @@ func TestTaskOfAnExecutor(t *testing.T) {
 		if queued.Cancel(); x.task.Start(0) || x.task.Refuse(fs.ErrExist) {
 			t.Error("a cancelled task can be started or refused")
 		}
+		if n := x.task.Attempt(); n != 0 {
+			t.Errorf("%d attempts of a task that was never started", n)
+		}
 		running := futures.Submit(ctx, x, one)
 		x.task.Start(0)
 		for range 2 {

@@ -78,18 +78,22 @@ func (q *Queue) count(priority int) *atomic.Int32 {
 // belongs to the caller then (Q1). A task that was cancelled in the queue is
 // returned too: when its Start fails, the caller says so with Skipped.
 func (q *Queue) Pop(by *Popper) *futures.Task {
-	if q.higher.Load() > 0 {
-		if t := q.popLevel(true); t != nil {
+	for {
+		if q.higher.Load() > 0 {
+			if t := q.popLevel(true); t != nil {
+				return t
+			}
+		}
+		if t := q.popDefault(by); t != nil {
+			return t
+		}
+		if q.lower.Load() <= 0 {
+			return nil
+		}
+		if t := q.popLevel(false); t != nil {
 			return t
 		}
 	}
-	if t := q.popDefault(by); t != nil {
-		return t
-	}
-	if q.lower.Load() > 0 {
-		return q.popLevel(false)
-	}
-	return nil
 }
 
 func (q *Queue) popDefault(by *Popper) *futures.Task {
@@ -122,6 +126,9 @@ func (q *Queue) popDefault(by *Popper) *futures.Task {
 func (q *Queue) popLevel(higher bool) *futures.Task {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if !higher && (q.higher.Load() > 0 || !q.defaultEmpty()) {
+		return nil // something came first, or was away while the queue was compacted
+	}
 	for i, l := range q.levels {
 		if l.priority > 0 != higher {
 			continue
@@ -141,24 +148,26 @@ func (q *Queue) popLevel(higher bool) *futures.Task {
 // Empty reports whether there is nothing to pop. It does not look at the word that
 // submitters write if by knows of a queued task.
 func (q *Queue) Empty(by *Popper) bool {
-	s := q.first.Load()
-	if by != nil && by.segment == s && s.head.Load() < by.tail {
+	if s := q.first.Load(); by != nil && by.segment == s && s.head.Load() < by.tail {
 		return false
 	}
-	for {
+	compactions := q.compactions.Load()
+	return q.defaultEmpty() && q.higher.Load() <= 0 && q.lower.Load() <= 0 &&
+		compactions%2 == 0 && compactions == q.compactions.Load()
+}
+
+// defaultEmpty is Empty for priority 0 alone.
+func (q *Queue) defaultEmpty() bool {
+	for s := q.first.Load(); s != nil; s = s.next.Load() {
 		h := s.head.Load()
-		if h == segmentSize {
-			if s = s.next.Load(); s == nil {
-				break
-			}
-			continue
-		}
 		if h < s.tail.Load() {
 			return false
 		}
-		break
+		if h < segmentSize {
+			return true
+		}
 	}
-	return q.higher.Load() <= 0 && q.lower.Load() <= 0
+	return true
 }
 
 // len returns how many tasks are queued, cancelled ones included. The caller
@@ -173,11 +182,10 @@ func (q *Queue) len() int {
 // live returns how many tasks are queued and not cancelled. The caller holds q.mu.
 func (q *Queue) live() int { return max(0, q.len()-int(max(0, q.dead.Load()))) }
 
-// claimAll empties the queue and returns what was in it, in order. It claims
-// whole segments, each with one compare-and-swap. The caller
+// claimAll empties the queue and returns what was in it, in order. The caller
 // holds q.mu, so nothing is pushed meanwhile; workers may pop in parallel.
 func (q *Queue) claimAll() []*futures.Task {
-	var higher, all, lower []*futures.Task
+	var higher, lower []*futures.Task
 	for _, l := range q.levels {
 		if l.priority > 0 {
 			higher = append(higher, l.tasks[l.head:]...)
@@ -188,20 +196,27 @@ func (q *Queue) claimAll() []*futures.Task {
 	q.levels = nil
 	q.higher.Store(0)
 	q.lower.Store(0)
+	return slices.Concat(higher, q.claimDefault(), lower)
+}
+
+// claimDefault takes all tasks of priority 0, in order. It claims whole segments,
+// each with one compare-and-swap, the last one first: so what workers pop
+// meanwhile is older than all that has been claimed (Q2). The caller holds q.mu.
+func (q *Queue) claimDefault() []*futures.Task {
+	var segments []*segment
 	for s := q.first.Load(); s != nil; s = s.next.Load() {
-		for {
-			h := s.head.Load()
-			tail := s.tail.Load()
-			if h == tail {
-				break
-			}
+		segments = append(segments, s)
+	}
+	parts := make([][]*futures.Task, len(segments))
+	for i, s := range slices.Backward(segments) {
+		tail := s.tail.Load()
+		for h := s.head.Load(); h < tail; h = s.head.Load() {
 			if s.head.CompareAndSwap(h, tail) {
-				all = append(all, s.slots[h:tail]...)
+				parts[i] = slices.Clone(s.slots[h:tail])
 				clear(s.slots[h:tail])
-				break
 			}
 		}
 	}
 	q.first.Store(q.last) // whatever is before is claimed
-	return append(append(higher, all...), lower...)
+	return slices.Concat(parts...)
 }

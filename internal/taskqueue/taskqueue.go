@@ -20,6 +20,7 @@
 package taskqueue
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -34,7 +35,11 @@ type Queue struct {
 	lower   atomic.Int32            // tasks in levels of priority below 0; changed under mu
 	dead    atomic.Int64            // cancelled tasks that are still in the queue
 	blocked atomic.Int32            // len(gate.submitters); changed under mu
-	_       [36]byte
+
+	// compactions counts the beginnings and ends of compact: while it is odd, tasks
+	// are in its hands. Changed under mu.
+	compactions atomic.Uint32
+	_           [32]byte
 
 	// Submitters write this line for each task.
 	mu     sync.Mutex // guards pushing, and the fields below
@@ -69,21 +74,36 @@ func (q *Queue) Cancelled() {
 // it was queued.
 func (q *Queue) Skipped() { q.dead.Add(-1) }
 
-// compact removes the cancelled tasks if they are the larger part. A worker that
-// finds the queue empty while it goes on may park.
+// compact removes the cancelled tasks if they are the larger part. Meanwhile there
+// may be nothing to pop, but the queue does not say that it is empty.
 func (q *Queue) compact() (done bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if int(q.dead.Load()) <= q.len()/2 {
 		return false
 	}
-	for _, t := range q.claimAll() {
-		if t.State() == futures.Pending {
+	q.compactions.Add(1)
+	defer q.compactions.Add(1)
+	for _, l := range slices.Clone(q.levels) {
+		was := len(l.tasks) - l.head
+		l.tasks, l.head = slices.DeleteFunc(slices.Clone(l.tasks[l.head:]), q.isDead), 0
+		q.count(l.priority).Add(int32(len(l.tasks) - was))
+	}
+	q.levels = slices.DeleteFunc(q.levels, func(l *level) bool { return len(l.tasks) == 0 })
+	for _, t := range q.claimDefault() {
+		if !q.isDead(t) {
 			q.push(t)
-		} else {
-			q.Skipped()
 		}
 	}
+	return true
+}
+
+// isDead reports whether a queued task was cancelled, and if so counts it no more.
+func (q *Queue) isDead(t *futures.Task) bool {
+	if t.State() == futures.Pending {
+		return false
+	}
+	q.Skipped()
 	return true
 }
 
