@@ -182,7 +182,7 @@ func (t *Task) Attempt() int {
 			return x.attempt
 		}
 	}
-	if t.phase.Load()&phaseMask == phasePending {
+	if t.phase.Load()&flagStarted == 0 {
 		return 0
 	}
 	return 1
