@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"math"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -159,6 +160,9 @@ func (m *mapping[In, Out]) all(yield func(Out, error) bool) {
 func (w *walk[In, Out]) window() int {
 	if w.settings.window > 0 {
 		return w.settings.window
+	}
+	if w.size > math.MaxInt/defaultWindowPerWorker/w.workers {
+		return math.MaxInt
 	}
 	return defaultWindowPerWorker * w.workers * w.size
 }

@@ -49,6 +49,9 @@ func (p RetryPolicy) validate() error {
 
 // Delay returns the wait before retry n, counted from 1.
 func (p RetryPolicy) Delay(n int) time.Duration {
+	if p.Backoff == 0 {
+		return 0
+	}
 	limit, factor := p.MaxBackoff, p.Multiplier
 	if limit == 0 {
 		limit = defaultMaxBackoff
@@ -56,9 +59,11 @@ func (p RetryPolicy) Delay(n int) time.Duration {
 	if factor == 0 {
 		factor = defaultMultiplier
 	}
-	d := min(float64(p.Backoff)*math.Pow(factor, float64(n-1)), float64(limit))
-	d -= d * p.Jitter * rand.Float64()
-	return time.Duration(d)
+	d := limit
+	if grown := float64(p.Backoff) * math.Pow(factor, float64(n-1)); grown < float64(limit) {
+		d = time.Duration(grown)
+	}
+	return d - time.Duration(float64(d)*p.Jitter*rand.Float64())
 }
 
 // nextAttempt makes a running task whose attempt failed with err Pending again,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"sync/atomic"
 
@@ -57,6 +58,9 @@ var poolCount atomic.Int64 // for default names
 func (o Options) withDefaults() (Options, error) {
 	if o.Workers < 0 {
 		return o, fmt.Errorf("negative Workers %d", o.Workers)
+	}
+	if o.Workers > math.MaxInt32 {
+		return o, fmt.Errorf("%d Workers, at most %d", o.Workers, math.MaxInt32)
 	}
 	if o.Queue < 0 {
 		return o, fmt.Errorf("negative Queue %d", o.Queue)

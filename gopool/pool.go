@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -82,6 +83,9 @@ func (p *Pool) Name() string { return p.opts.Name }
 func (p *Pool) Resize(n int) error {
 	if n < 1 {
 		return fmt.Errorf("gopool.Resize: %d workers, must be positive", n)
+	}
+	if n > math.MaxInt32 {
+		return fmt.Errorf("gopool.Resize: %d workers, at most %d", n, math.MaxInt32)
 	}
 	p.mu.Lock()
 	p.limit.Store(int32(n))

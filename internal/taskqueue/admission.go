@@ -133,7 +133,7 @@ func (q *Queue) Popped() {
 // release admits those who wait if the queue is half empty. The caller holds q.mu.
 func (q *Queue) release() bool {
 	room := q.capacity - q.live()
-	if room < (q.capacity+1)/2 {
+	if room < q.capacity-q.capacity/2 {
 		return false
 	}
 	n := min(room, len(q.gate.submitters))

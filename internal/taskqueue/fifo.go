@@ -1,6 +1,7 @@
 package taskqueue
 
 import (
+	"cmp"
 	"slices"
 	"sync/atomic"
 
@@ -59,7 +60,7 @@ func (q *Queue) push(t *futures.Task) {
 }
 
 func (q *Queue) pushLevel(priority int, t *futures.Task) {
-	i, found := slices.BinarySearchFunc(q.levels, priority, func(l *level, p int) int { return p - l.priority })
+	i, found := slices.BinarySearchFunc(q.levels, priority, func(l *level, p int) int { return cmp.Compare(p, l.priority) })
 	if !found {
 		q.levels = slices.Insert(q.levels, i, &level{priority: priority})
 	}
