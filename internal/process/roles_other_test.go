@@ -1,0 +1,5 @@
+//go:build !linux
+
+package process
+
+var systemRoles map[string]func(args []string)
