@@ -15,6 +15,7 @@ import (
 type Func[In, Out any] struct {
 	name string
 	fn   func(context.Context, In) (Out, error)
+	def  *Definition // nil for a closure
 }
 
 // Define registers fn under a name and returns it as a Func. It is meant for
@@ -32,13 +33,14 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error))
 	if fn == nil {
 		panic(fmt.Sprintf("futures.Define: %q: nil function", name))
 	}
-	f := &Func[In, Out]{name, fn}
-	registry.add(&Definition{
+	f := &Func[In, Out]{name: name, fn: fn}
+	f.def = &Definition{
 		name: name,
 		in:   reflect.TypeFor[In](),
 		out:  reflect.TypeFor[Out](),
 		call: func() Call { return &call[In, Out]{f: f} },
-	})
+	}
+	registry.add(f.def)
 	return f
 }
 
@@ -102,6 +104,9 @@ type funcFuture[In, Out any] struct {
 
 func (c *funcFuture[In, Out]) handle() Handle { return &c.Future }
 func (c *funcFuture[In, Out]) input() any     { return &c.in }
+
+func (c *funcFuture[In, Out]) definition() *Definition { return c.f.def }
+
 func (c *funcFuture[In, Out]) key() FunctionKey {
 	return FunctionKey{entryOf(c.f.fn), c.f.name}
 }
@@ -127,10 +132,14 @@ type Definition struct {
 	in, out reflect.Type
 	call    func() Call
 	site    string // file:line of the call of Define
+	index   int    // how many were defined before
 }
 
 // Name returns the name given to Define.
 func (d *Definition) Name() string { return d.name }
+
+// Index returns how many functions of this program were defined before this one.
+func (d *Definition) Index() int { return d.index }
 
 // Types returns the types of the argument and of the value.
 func (d *Definition) Types() (in, out reflect.Type) { return d.in, d.out }
@@ -214,5 +223,6 @@ func (r *table) add(d *Definition) {
 	if r.byName == nil {
 		r.byName = make(map[string]*Definition)
 	}
+	d.index = len(r.byName)
 	r.byName[d.name] = d
 }

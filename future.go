@@ -132,6 +132,8 @@ func (f *Future[T]) handle() Handle  { return f }
 func (f *Future[T]) input() any      { return nil }
 func (f *Future[T]) output() any     { return &f.value }
 
+func (f *Future[T]) definition() *Definition { return nil }
+
 func (f *Future[T]) key() FunctionKey {
 	return FunctionKey{Entry: f.cold.entry}
 }

@@ -90,6 +90,7 @@ type typed interface {
 	drop(keepValue bool)              // forget function and input, and the value unless told to keep it
 	input() any                       // *In of a registered function, else nil
 	output() any                      // *T, to decode a result into
+	definition() *Definition          // of a registered function, else nil
 }
 
 // FunctionKey tells functions apart: by the name that Define gave them, or for
@@ -124,6 +125,32 @@ type Host interface {
 	Unblock(t *Task)
 }
 
+// FetchingHost is the Host of an executor whose workers take tasks and deliver
+// outcomes by themselves, so that what happened to a task may be known there
+// before anybody here has looked. It is asked where that matters.
+type FetchingHost interface {
+	Host
+
+	// Withdraw makes sure that no worker will start t and returns true; or, if one
+	// has, it calls t.Started and returns false. Only who has withdrawn a task
+	// resolves it while it is Pending.
+	Withdraw(t *Task) bool
+
+	// Refresh calls t.Started if a worker has started t.
+	Refresh(t *Task)
+
+	// Await is called by a goroutine that is about to wait for t. It may look for
+	// outcomes itself for a short while, and returns when t is resolved or is
+	// better waited for.
+	Await(t *Task)
+}
+
+// fetching returns the host of a task if it has to be asked.
+func (t *Task) fetching() FetchingHost {
+	host, _ := t.rest().host.(FetchingHost)
+	return host
+}
+
 // completions counts resolutions, so that futures can be put in the order in
 // which they were done. It stands alone on its cache lines.
 var completions struct {
@@ -138,12 +165,18 @@ func (t *Task) rest() *taskRest { return t.typed.rest() }
 // before another goroutine can see the task.
 func (t *Task) Accept(h Host) { t.rest().host = h }
 
+// Host returns what Accept was given, nil before.
+func (t *Task) Host() Host { return t.rest().host }
+
 // Key returns what tells the task's function from others.
 func (t *Task) Key() FunctionKey { return t.typed.key() }
 
 // Name returns the name under which the function was registered, or else the
 // name of the function in its source.
 func (t *Task) Name() string { return t.typed.key().Name() }
+
+// Definition returns what is known of a registered function, nil for a closure.
+func (t *Task) Definition() *Definition { return t.typed.definition() }
 
 // Handle returns the future.
 func (t *Task) Handle() Handle { return t.typed.handle() }
@@ -221,9 +254,16 @@ func (t *Task) State() State {
 		return State(phase >> outcomeShift & 0xff)
 	case phase&flagStarted != 0:
 		return Running
-	default:
-		return Pending
 	}
+	if host := t.fetching(); host != nil {
+		host.Refresh(t)
+		if phase := t.phase.Load(); phase&phaseMask == phaseDone {
+			return State(phase >> outcomeShift & 0xff)
+		} else if phase&flagStarted != 0 {
+			return Running
+		}
+	}
+	return Pending
 }
 
 // resolved reports whether the outcome is published; if so, everything the

@@ -146,6 +146,14 @@ func (t *Task) countAttempt() {
 	}
 }
 
+// uncountAttempt takes countAttempt back for an attempt that did not begin.
+func (t *Task) uncountAttempt() {
+	x := t.extended()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.attempt--
+}
+
 // beginAttempt returns the context to run the function with.
 func (t *Task) beginAttempt() context.Context {
 	x := t.extended()

@@ -15,6 +15,12 @@ func (t *Task) Start(worker int) bool {
 		t.cancelPending(&cancelledError{context.Cause(t.parent)})
 		return false
 	}
+	return t.Started(worker)
+}
+
+// Started is Start for an executor whose worker has begun already: it does not
+// look at the context that was given to Submit.
+func (t *Task) Started(worker int) bool {
 	for {
 		phase := t.phase.Load()
 		if phase&phaseMask != phasePending {
@@ -119,9 +125,44 @@ func (t *Task) callAndPublish() (delay time.Duration, again bool) {
 	return t.Call()
 }
 
+// Unstart takes Start back: the worker was lost before it began. The task is
+// Pending again as if it had not been started; it reports false if the task has
+// been told to stop, and must be resolved. Only the owner may call it.
+func (t *Task) Unstart() bool {
+	for {
+		phase := t.phase.Load()
+		if phase&flagStop != 0 {
+			return false
+		}
+		if phase&flagExtended != 0 {
+			t.uncountAttempt()
+		}
+		if t.phase.CompareAndSwap(phase, withPhase(phase&^flagStarted, phasePending)) {
+			return true
+		}
+		if phase&flagExtended != 0 {
+			t.countAttempt()
+		}
+	}
+}
+
+// Return stages the outcome of an attempt that ended elsewhere, as Call does for
+// one that it ran: success with what Output points to if err is nil, or what err
+// means. If another attempt is due it makes the task Pending again and returns
+// the time to wait before that, and true. Only the owner may call it; unless
+// another attempt is due, Publish and Callbacks follow.
+func (t *Task) Return(err error) (delay time.Duration, again bool) {
+	if err == nil {
+		t.typed.drop(true)
+		t.order = uint64(Succeeded)
+		return 0, false
+	}
+	return t.attemptFailed(err)
+}
+
 // Succeed resolves a task with what Output points to. Only the owner may call it.
 func (t *Task) Succeed() {
-	t.typed.drop(true)
+	t.Return(nil)
 	t.finish(Succeeded)
 }
 
@@ -134,7 +175,17 @@ func (t *Task) Fail(err error) (delay time.Duration, again bool) {
 			t.finish(State(t.order))
 		}
 	}()
-	return t.attemptFailed(err)
+	return t.Return(err)
+}
+
+// TimedOut returns the error of an attempt that outlived the task's Timeout
+// elsewhere and ended with err.
+func (t *Task) TimedOut(err error) error { return &timeoutError{t.settings().timeout, err} }
+
+// Expire cancels a task that has not been started, because the context given to
+// Submit has ended. It reports whether it did.
+func (t *Task) Expire() bool {
+	return t.parent.Err() != nil && t.cancelPending(&cancelledError{context.Cause(t.parent)})
 }
 
 func (t *Task) finish(outcome State) {
@@ -196,6 +247,9 @@ func (t *Task) claim(from uint32, outcome State) bool {
 // cancelPending cancels a task that has not been started and tells its host, also
 // if a callback ends the goroutine.
 func (t *Task) cancelPending(err error) bool {
+	if f := t.fetching(); f != nil && !f.Withdraw(t) {
+		return false
+	}
 	host := t.rest().host
 	if !t.claim(phasePending, Cancelled) {
 		return false

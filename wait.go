@@ -39,6 +39,11 @@ const yields = 2
 // waitDone blocks until the task is resolved or ctx ends. A task that is
 // resolved counts, also if ctx has ended.
 func waitDone(ctx context.Context, t *Task) bool {
+	if host := t.fetching(); host != nil {
+		if host.Await(t); t.resolved() {
+			return true
+		}
+	}
 	for range yields {
 		runtime.Gosched()
 		if t.resolved() {
