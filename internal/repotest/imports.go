@@ -18,11 +18,13 @@ var mayImport = []struct {
 	paths  []string
 	reason string
 }{
-	{".", []string{module + "/internal/assert", module + "/internal/codec"}, "the contract brings no executor along, and no platform code"},
+	{".", []string{module + "/internal/assert"}, "the contract brings no executor along, and no platform code"},
 	{"inspect", nil, "data only: whoever reads it inherits nothing"},
 	{"gopool", []string{module, module + "/inspect", module + "/internal/..."}, "an executor knows the contract and no other executor"},
+	{"procpool", []string{module, module + "/inspect", module + "/internal/..."}, "as gopool; the encoding and the system calls are behind packages of their own"},
+	{"wire", []string{module + "/internal/codec"}, "what a program registers to travel; the rest of the codec may change"},
 	{"executortest", []string{module, module + "/inspect", module + "/internal/..."}, "a suite for all executors knows none"},
-	{"internal/codec", []string{module + "/internal/...", "github.com/fxamacker/cbor/v2"}, "the one place that knows the encoding; package futures stands on it"},
+	{"internal/codec", []string{module, module + "/internal/...", "github.com/fxamacker/cbor/v2"}, "the one place that knows the encoding"},
 	{"internal/...", []string{module, module + "/inspect", module + "/internal/...", "golang.org/x/sys/..."}, "system calls stay in small leaves"},
 	{"examples/...", []string{"...", "-" + module + "/internal/..."}, "examples use what their readers can use"},
 }

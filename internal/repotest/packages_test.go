@@ -13,7 +13,7 @@ var packageRules = []rule{
 		name:  "imports are allowed",
 		check: importsAllowed,
 		samples: []sample{
-			{files{"a.go": "package futures\nimport (\n\"sync\"\n\"" + module + "/internal/codec\"\n)"}, ""},
+			{files{"a.go": "package futures\nimport (\n\"sync\"\n\"" + module + "/internal/assert\"\n)"}, ""},
 			{files{"gopool/a.go": "package gopool\nimport (\n\"sync\"\n\"" + module + "\"\n\"" + module + "/inspect\"\n\"" + module + "/internal/assert\"\n)"}, ""},
 			{files{"executortest/a.go": "package executortest\nimport \"testing\""}, ""},
 			{files{"internal/xtest/a.go": "package xtest\nimport \"testing\""}, ""},
@@ -27,7 +27,7 @@ var packageRules = []rule{
 			{files{"examples/xtest/a.go": "package xtest\nimport \"testing\""}, "imports testing,"},
 			{files{"inspect/a.go": "package inspect\nimport \"" + module + "\""}, "imports " + module},
 			{files{"internal/wake/a.go": "package wake\nimport \"github.com/fxamacker/cbor/v2\""}, "imports github.com/fxamacker/cbor/v2"},
-			{files{"internal/codec/a.go": "package codec\nimport \"" + module + "\""}, "imports " + module},
+			{files{"internal/codec/a.go": "package codec\nimport \"" + module + "/gopool\""}, "imports " + module + "/gopool"},
 			{files{"examples/a/main.go": "package main\nimport \"" + module + "/internal/wake\""}, "imports " + module + "/internal/wake"},
 			{files{"unheard/a.go": "package unheard\nimport \"e.com/x\"\nimport \"testing\""}, "unheard: no entry in the table of imports\nunheard/a.go:3: imports testing"},
 		},
