@@ -1,11 +1,8 @@
 package gopool
 
 import (
-	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/futures-go/futures"
@@ -110,55 +107,4 @@ func (p *Pool) emitTask(kind inspect.EventKind, t *futures.Task, err error) {
 		e.Outcome = t.State().String()
 	}
 	p.emit(e)
-}
-
-// unobserved remembers the tasks that failed, to report at Close those whose
-// outcome nobody asked for.
-type unobserved struct {
-	mu      sync.Mutex
-	failed  []*futures.Task // at most maxUnobserved
-	dropped int             // that would have been too many
-}
-
-const maxUnobserved = 256
-
-// note remembers a failed task. When there are too many, those that have been
-// looked at since are forgotten first, then the oldest.
-func (u *unobserved) note(t *futures.Task) {
-	if t.State() != futures.Failed || t.Observed() {
-		return
-	}
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if len(u.failed) == maxUnobserved {
-		u.failed = slices.DeleteFunc(u.failed, (*futures.Task).Observed)
-	}
-	if len(u.failed) == maxUnobserved {
-		u.failed = slices.Delete(u.failed, 0, 1)
-		u.dropped++
-	}
-	u.failed = append(u.failed, t)
-}
-
-// report logs what nobody asked for, once.
-func (u *unobserved) report(logger *slog.Logger, pool string) {
-	u.mu.Lock()
-	failed, dropped := u.failed, u.dropped
-	u.failed, u.dropped = nil, 0
-	u.mu.Unlock()
-	for _, t := range failed {
-		if t.Observed() {
-			continue
-		}
-		// Sprint survives errors whose Error panics, and leaves out a stack that
-		// %+v would print.
-		args := []any{"pool", pool, "task", t.Name(), "err", fmt.Sprint(t.Err())}
-		if p, ok := t.Err().(*futures.PanicError); ok {
-			args = append(args, "stack", string(p.Stack))
-		}
-		logger.Error("gopool: task failed and nobody asked for its outcome", args...)
-	}
-	if dropped > 0 {
-		logger.Error("gopool: more tasks failed and may not have been looked at", "pool", pool, "tasks", dropped)
-	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/futures-go/futures/inspect"
 	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/taskqueue"
+	"github.com/futures-go/futures/internal/unobserved"
 )
 
 // Pool is an executor on goroutines. All methods may be called from any
@@ -44,7 +45,7 @@ type Pool struct {
 	closed   bool                          // set once
 	done     chan struct{}                 // closed once, when closed and nothing is left
 
-	unobserved unobserved
+	unobserved unobserved.Failures
 	stats      statistics
 }
 
@@ -165,7 +166,7 @@ func (p *Pool) startWorker() {
 func (p *Pool) Close() error {
 	p.beginClose()
 	<-p.done
-	p.unobserved.report(p.opts.logger(), p.opts.Name)
+	p.unobserved.Report(p.opts.logger(), "gopool", p.opts.Name)
 	return p.brokenError()
 }
 

@@ -209,7 +209,7 @@ func (w *worker) finish(t *futures.Task, prof *profile, wait time.Duration, agai
 	callbacks := t.Publish()
 	p.emitTask(inspect.TaskDone, t, t.Err())
 	if t.Err() != nil {
-		p.unobserved.note(t)
+		p.unobserved.Note(t)
 	}
 	if callbacks {
 		w.found() // callbacks may block: the search is somebody else's
