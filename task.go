@@ -266,6 +266,13 @@ func (t *Task) State() State {
 	return Pending
 }
 
+// Pending reports whether the task has neither been started nor resolved, as far as
+// this program knows: unlike State it does not ask a FetchingHost.
+func (t *Task) Pending() bool { return t.phase.Load()&phaseMask == phasePending }
+
+// Resolved reports whether the outcome is known to this program.
+func (t *Task) Resolved() bool { return t.resolved() }
+
 // resolved reports whether the outcome is published; if so, everything the
 // resolver wrote is visible.
 func (t *Task) resolved() bool { return t.phase.Load()&phaseMask == phaseDone }

@@ -84,7 +84,7 @@ func (q *Queue) admit(ctx context.Context, t *futures.Task) error {
 // caller holds q.mu.
 func (q *Queue) tryPush(t *futures.Task) bool {
 	if q.gate.room <= 0 {
-		q.gate.room = q.capacity - q.live()
+		q.gate.room = q.room()
 	}
 	if q.gate.room <= 0 || len(q.gate.submitters) > 0 {
 		return false
@@ -132,7 +132,7 @@ func (q *Queue) Popped() {
 
 // release admits those who wait if the queue is half empty. The caller holds q.mu.
 func (q *Queue) release() bool {
-	room := q.capacity - q.live()
+	room := q.room()
 	if room < q.capacity-q.capacity/2 {
 		return false
 	}

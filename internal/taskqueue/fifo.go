@@ -146,6 +146,19 @@ func (q *Queue) popLevel(higher bool) *futures.Task {
 	return nil
 }
 
+// Above reports whether a task of a higher priority than the given one is queued.
+func (q *Queue) Above(priority int) bool {
+	if priority < 0 && !q.defaultEmpty() {
+		return true
+	}
+	if q.higher.Load() <= 0 && q.lower.Load() <= 0 {
+		return false
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.levels) > 0 && q.levels[0].priority > priority
+}
+
 // Empty reports whether there is nothing to pop. It does not look at the word that
 // submitters write if by knows of a queued task.
 func (q *Queue) Empty(by *Popper) bool {

@@ -47,9 +47,10 @@ type Queue struct {
 	gate   gate       // who may push
 	levels []*level   // of other priorities, highest first
 
-	capacity int    // immutable
-	reject   bool   // immutable: refuse instead of waiting for room
-	pushed   func() // immutable: called without locks after tasks of others became visible
+	capacity int        // immutable
+	reject   bool       // immutable: refuse instead of waiting for room
+	pushed   func()     // immutable: called without locks after tasks of others became visible
+	outside  func() int // immutable: see CountOutside
 }
 
 // New returns an empty queue for capacity tasks. If reject is set, Push refuses
@@ -60,6 +61,11 @@ func New(capacity int, reject bool, pushed func()) *Queue {
 	q.first.Store(q.last)
 	return q
 }
+
+// CountOutside makes count part of how full the queue is: tasks that were popped and
+// still wait for a worker somewhere else. It is called with the queue locked, and
+// Popped is called when it has become less. It is set before the queue is used.
+func (q *Queue) CountOutside(count func() int) { q.outside = count }
 
 // Cancelled notes that a task was cancelled while it was queued. It stays there
 // until it is popped, or most of the queue is dead.
@@ -100,7 +106,7 @@ func (q *Queue) compact() (done bool) {
 
 // isDead reports whether a queued task was cancelled, and if so counts it no more.
 func (q *Queue) isDead(t *futures.Task) bool {
-	if t.State() == futures.Pending {
+	if t.Pending() {
 		return false
 	}
 	q.Skipped()
@@ -114,10 +120,22 @@ func (q *Queue) Drain() []*futures.Task {
 	return q.claimAll()
 }
 
-// Len returns how many tasks are queued, cancelled ones not counted, and how many
-// submitters wait for room.
+// Len returns how many tasks are queued, cancelled ones and those outside not
+// counted, and how many submitters wait for room.
 func (q *Queue) Len() (queued, blocked int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.live(), len(q.gate.submitters)
+}
+
+// Blocked reports whether submitters wait for room.
+func (q *Queue) Blocked() bool { return q.blocked.Load() > 0 }
+
+// room returns how many pushes fit. The caller holds q.mu.
+func (q *Queue) room() int {
+	room := q.capacity - q.live()
+	if q.outside != nil {
+		room -= q.outside()
+	}
+	return room
 }

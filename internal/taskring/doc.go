@@ -73,11 +73,11 @@
 //	0          8           see above    state: ticket (40) << 24 | owner (16) << 8 | status (8)
 //	8          4           parent       function
 //	12         4           parent       attempt
-//	16         4           parent       flags
+//	16         4           parent       flags: 1 record and argument are in the block, 2 note when it begins
 //	20         4           parent       length of the context record before the argument
 //	24         8           parent       length of record and argument
-//	32         8           parent       offset of the block, 0 for none
-//	40         8           parent       size of the block
+//	32         8           parent       offset of the block
+//	40         8           parent       size of the block, 0 if there is none
 //	48         8           parent       timeout of this attempt in ns, 0 for none
 //	56         8           parent       deadline in ns since 1970, 0 for none
 //	64         8           worker       length of the result

@@ -1,6 +1,7 @@
 package taskring
 
 import (
+	"cmp"
 	"fmt"
 	"math/bits"
 	"sync/atomic"
@@ -22,26 +23,49 @@ type Ring struct {
 	tail atomic.Uint64 // next ticket; changed by Publish
 	free []uint32      // slots, the last freed on top
 
-	taken []uint64 // for each worker the sequence of its next completion
+	taken []atomic.Uint64 // for each worker the sequence of its next completion; advanced by Next
+	words atomic.Int32    // of the lists of workers, as far as they are used
 }
 
 // Task is what a worker is told.
 type Task struct {
 	Function uint32
 	Attempt  uint32
-	Flags    uint32 // the caller's
+	Flags    uint32 // InBlock, Timed
 	Context  uint32 // length of the context record at the beginning of the payload
 	Length   uint64 // of the payload: record and argument
-	Block    uint64 // where the payload is, if not inline, and the result may be; 0 for none
-	Size     uint64 // of the block
+	Block    uint64 // offset of a block for what is not inline
+	Size     uint64 // of the block, 0 if there is none
 	Timeout  int64  // of this attempt in nanoseconds, 0 for none
 	Deadline int64  // in nanoseconds since 1970, 0 for none
 }
+
+// The flags of a task.
+const (
+	InBlock = 1 << iota // the payload is in the block, not inline
+	Timed               // the worker notes when it begins
+)
 
 // Ticket names a published task for ever.
 type Ticket struct {
 	number uint64
 	Slot   int
+}
+
+// ID is the ticket as one number, by which parent and worker name the task to each
+// other.
+func (t Ticket) ID() uint64 { return t.number&ticketMask<<slotBits | uint64(t.Slot) }
+
+// Compare returns a negative number if t was published before u, a positive one if
+// after it.
+func (t Ticket) Compare(u Ticket) int { return cmp.Compare(t.number, u.number) }
+
+// SlotOf returns the slot in an ID that came from a worker, -1 if there is none such.
+func (r *Ring) SlotOf(id uint64) int {
+	if slot := id & slotMask; slot < uint64(len(r.slot)) {
+		return int(slot)
+	}
+	return -1
 }
 
 // New makes a ring of slots, a power of two, for so many workers. The tickets begin
@@ -60,7 +84,7 @@ func New(slots, workers int, first uint64) (*Ring, error) {
 	if err != nil {
 		panic("taskring.New: " + err.Error())
 	}
-	r := &Ring{layout: *l, bell: bell, free: make([]uint32, slots), taken: make([]uint64, workers)}
+	r := &Ring{layout: *l, bell: bell, free: make([]uint32, slots), taken: make([]atomic.Uint64, workers)}
 	region.Uint64(0).Store(magic)
 	region.Uint32(offSlots).Store(uint32(slots))
 	region.Uint32(offWorkers).Store(uint32(workers))
@@ -73,7 +97,7 @@ func New(slots, workers int, first uint64) (*Ring, error) {
 		r.free[i] = uint32(slots - 1 - i)
 	}
 	for w := range r.taken {
-		r.taken[w] = first
+		r.taken[w].Store(first)
 	}
 	return r, nil
 }
@@ -98,17 +122,18 @@ func (r *Ring) Room() bool {
 	if len(r.free) == 0 {
 		return false
 	}
-	if r.tail.Load()-r.head.Load() < uint64(len(r.order)) {
+	if r.Pending() < len(r.order) {
 		return true
 	}
 	// Withdrawn tasks take up the order until somebody comes by; here the parent does.
 	r.skip()
-	return r.tail.Load()-r.head.Load() < uint64(len(r.order))
+	return r.Pending() < len(r.order)
 }
 
 // skip moves head past entries that are not queued.
 func (r *Ring) skip() {
-	for h := r.head.Load(); h != r.tail.Load(); h = r.head.Load() {
+	for r.Pending() > 0 {
+		h := r.head.Load()
 		slot, queued := r.entry(h)
 		if slot < 0 || queued {
 			return
@@ -128,8 +153,8 @@ func (r *Ring) entry(ticket uint64) (slot int, queued bool) {
 	return slot, r.slot[slot].state.Load() == stateOf(ticket, 0, statusQueued)
 }
 
-// Publish makes a task claimable. There must be room. The payload is copied unless the
-// task has a block, where the caller has put it. It wakes nobody: see WakeWorker.
+// Publish makes a task claimable. There must be room. The payload is what goes inline.
+// It wakes nobody: see WakeWorker.
 func (r *Ring) Publish(t *Task, payload []byte) Ticket {
 	i := r.free[len(r.free)-1]
 	r.free = r.free[:len(r.free)-1]
@@ -142,6 +167,7 @@ func (r *Ring) Publish(t *Task, payload []byte) Ticket {
 	}
 	ticket := r.tail.Load()
 	s.state.Store(stateOf(ticket, 0, statusQueued))
+	// From the next line on it may be claimed, and head be one ahead of tail.
 	r.order[ticket&r.mask].Store(ticket&ticketMask<<slotBits | uint64(i))
 	r.tail.Store(ticket + 1)
 	return Ticket{ticket, int(i)}
@@ -169,8 +195,15 @@ func (r *Ring) Owner(t Ticket) (worker int, begun bool) {
 	return -1, false
 }
 
-// Began returns when a task with a timeout began, in nanoseconds of CLOCK_MONOTONIC;
-// 0 if it has not.
+// Current returns the slot of the task that a worker runs, as it says; -1 for none.
+func (r *Ring) Current(worker int) int {
+	if v := r.control(worker).current.Load(); v > 0 && v <= uint64(len(r.slot)) {
+		return int(v - 1)
+	}
+	return -1
+}
+
+// Began returns when a Timed task began, in nanoseconds of Monotonic; 0 if it has not.
 func (r *Ring) Began(t Ticket) int64 { return atomic.LoadInt64(&r.slot[t.Slot].began) }
 
 // Free gives the slot of a task that was withdrawn, or that Next or Bury returned, back.
@@ -184,16 +217,20 @@ func (r *Ring) Free(slot int) {
 
 // Pending returns how many tasks were published and not passed by head, withdrawn ones
 // included: an upper bound of Queued that costs two loads.
-func (r *Ring) Pending() int { return int(r.tail.Load() - r.head.Load()) }
+func (r *Ring) Pending() int {
+	h := r.head.Load() // first, since it may pass what the tail was
+	return max(0, int(r.tail.Load()-h))
+}
 
 // Queued counts the tasks that are queued. What is published or claimed meanwhile may
 // count or not.
 func (r *Ring) Queued() (n int) {
-	tail := r.tail.Load()
-	for h := r.head.Load(); h != tail; h++ {
+	h := r.head.Load()
+	for range r.Pending() {
 		if _, queued := r.entry(h); queued {
 			n++
 		}
+		h++
 	}
 	return n
 }
@@ -201,12 +238,12 @@ func (r *Ring) Queued() (n int) {
 // Next takes the next completion of a worker, if there is one. An error means that the
 // worker, or a peer, writes what it must not (R5).
 func (r *Ring) Next(worker int) (slot int, ok bool, err error) {
-	sequence := r.taken[worker]
+	sequence := r.taken[worker].Load()
 	v := r.completion(worker, sequence).Load()
 	if v>>slotBits != sequence&ticketMask {
 		return 0, false, nil
 	}
-	r.taken[worker]++
+	r.taken[worker].Store(sequence + 1)
 	if v&slotMask >= uint64(len(r.slot)) {
 		return 0, false, fmt.Errorf("%w: completion of slot %d of %d", ErrCorrupt, v&slotMask, len(r.slot))
 	}
@@ -219,6 +256,12 @@ func (r *Ring) Next(worker int) (slot int, ok bool, err error) {
 	return slot, true, nil
 }
 
+// Seize takes a task that a worker has begun and abandoned. It reports false if the
+// worker does not have the task.
+func (r *Ring) Seize(t Ticket, worker int) bool {
+	return r.slot[t.Slot].state.CompareAndSwap(stateOf(t.number, worker+1, statusBegun), stateOf(t.number, 0, statusTaken))
+}
+
 // take makes a slot the parent's, so that Bury does not find it any more.
 func (r *Ring) take(slot int, state uint64) {
 	r.slot[slot].state.Store(state>>slotBits<<slotBits | statusTaken)
@@ -228,9 +271,9 @@ func (r *Ring) completion(worker int, sequence uint64) *atomic.Uint64 {
 	return r.region.Uint64(r.completionsAt + (worker*len(r.order)+int(sequence&r.mask))*8)
 }
 
-// Ready reports whether Next would find something.
+// Ready reports whether Next would find something, or has found it a moment ago.
 func (r *Ring) Ready(worker int) bool {
-	sequence := r.taken[worker]
+	sequence := r.taken[worker].Load()
 	return r.completion(worker, sequence).Load()>>slotBits == sequence&ticketMask
 }
 
@@ -243,11 +286,16 @@ func (r *Ring) Result(slot int) (kind uint32, length uint64, inline []byte) {
 
 // Enlist prepares the place of a worker for a new process.
 func (r *Ring) Enlist(worker int) {
+	for words := int32(worker/64 + 1); ; {
+		if have := r.words.Load(); have >= words || r.words.CompareAndSwap(have, words) {
+			break
+		}
+	}
 	c := r.control(worker)
 	c.park.Store(0)
 	c.retire.Store(0)
 	c.current.Store(0)
-	c.sequence.Store(r.taken[worker])
+	c.sequence.Store(r.taken[worker].Load())
 }
 
 // Retire asks a worker to claim nothing more.
@@ -290,13 +338,14 @@ func (r *Ring) Bury(worker int) (lost []Lost) {
 func (r *Ring) WakeWorker() bool {
 	wake.Fence()
 	pending, spinning := r.Pending(), 0
-	for i := range r.spinning {
+	words := int(r.words.Load())
+	for i := range words {
 		spinning += bits.OnesCount64(r.spinning[i].Load())
 	}
 	if pending <= spinning {
 		return false
 	}
-	for i := range r.parked {
+	for i := range words {
 		for {
 			word := r.parked[i].Load()
 			if word == 0 {
@@ -313,19 +362,6 @@ func (r *Ring) WakeWorker() bool {
 		}
 	}
 	return false
-}
-
-// Idle returns how many workers are parked or spinning.
-func (r *Ring) Idle() (n int) {
-	for i := range r.parked {
-		n += bits.OnesCount64(r.parked[i].Load() | r.spinning[i].Load())
-	}
-	return n
-}
-
-// IsIdle reports whether a worker is parked or spinning.
-func (r *Ring) IsIdle(worker int) bool {
-	return (r.parked[worker/64].Load()|r.spinning[worker/64].Load())>>(worker%64)&1 != 0
 }
 
 // WantRoom makes workers ring the bell once after the next claim. Who calls it looks

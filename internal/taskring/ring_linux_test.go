@@ -239,7 +239,8 @@ func TestNonsense(t *testing.T) {
 	r := newRing(t, 8, 2)
 	w := attach(t, r, 0)
 	for _, v := range []uint64{slotMask, 7, 0} {
-		w.done[r.taken[0]&r.mask].Store(r.taken[0]&ticketMask<<slotBits | v)
+		sequence := r.taken[0].Load()
+		w.done[sequence&r.mask].Store(sequence&ticketMask<<slotBits | v)
 		if slot, ok, err := r.Next(0); ok || !errors.Is(err, ErrCorrupt) {
 			t.Errorf("completion of slot %d gave %d, %v, %v", v, slot, ok, err)
 		}

@@ -28,7 +28,7 @@ type Claim struct {
 	Task
 	ticket  uint64
 	slot    int
-	Payload [Inline]byte // if the task has no block
+	Payload [Inline]byte // unless it is in the block
 }
 
 // Attach makes this process the worker of that number. The region's and the bell's
@@ -102,7 +102,7 @@ func (w *Worker) claim(c *Claim) bool {
 		c.Function, c.Attempt, c.Flags, c.Context = s.function, s.attempt, s.flags, s.contextSize
 		c.Length, c.Block, c.Size = s.length, s.block, s.blockSize
 		c.Timeout, c.Deadline = s.timeout, s.deadline
-		if c.Block == 0 {
+		if c.Flags&InBlock == 0 {
 			n := min(c.Length, Inline)
 			copy(c.Payload[:n], s.inline[:n])
 		}
@@ -110,11 +110,8 @@ func (w *Worker) claim(c *Claim) bool {
 	}
 }
 
-// Number tells the claim from all others of this ring, for a cancellation.
-func (c *Claim) Number() uint64 { return c.ticket & ticketMask }
-
-// Number of the ticket, as Claim.Number returns it.
-func (t Ticket) Number() uint64 { return t.number & ticketMask }
+// ID tells the claim from all others of this ring.
+func (c *Claim) ID() uint64 { return Ticket{c.ticket, c.slot}.ID() }
 
 // published reports whether there is something to claim, or may be.
 func (w *Worker) published() bool {
@@ -166,7 +163,7 @@ func (w *Worker) maySpin() bool {
 // worker dies (R2).
 func (w *Worker) Begin(c *Claim) {
 	s := &w.slot[c.slot]
-	if c.Timeout > 0 {
+	if c.Flags&Timed != 0 {
 		atomic.StoreInt64(&s.began, Monotonic())
 	}
 	s.state.Store(stateOf(c.ticket, w.number+1, statusBegun))
@@ -185,3 +182,7 @@ func (w *Worker) Complete(c *Claim, kind uint32, length uint64) {
 	w.next++
 	w.bell.Wake(w.sleeping)
 }
+
+// Abandon leaves a task whose result took another way to the parent, which calls
+// Seize.
+func (w *Worker) Abandon() { w.ctl.current.Store(0) }
