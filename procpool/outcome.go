@@ -1,0 +1,118 @@
+package procpool
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/futures-go/futures"
+	"github.com/futures-go/futures/inspect"
+	"github.com/futures-go/futures/internal/codec"
+	"github.com/futures-go/futures/internal/process"
+)
+
+// decode puts a worker's answer into the task, or returns the error that it means.
+func (j *job) decode(kind resultKind, payload []byte) error {
+	if kind == resultValue {
+		if err := codec.Decode(payload, j.task.Output()); err != nil {
+			return fmt.Errorf("procpool: value of %s: %w", j.fn.name, err)
+		}
+		return nil
+	}
+	remote := codec.DecodeError(payload)
+	switch kind {
+	case resultTimeout:
+		return j.task.TimedOut(remote)
+	case resultPanic:
+		return &futures.PanicError{Value: remote.Message, Stack: []byte(remote.Stack)}
+	case resultPanicError:
+		return &futures.PanicError{Value: remote, Stack: []byte(remote.Stack)}
+	case resultGoexit:
+		return &futures.PanicError{Goexit: true, Stack: []byte(remote.Stack)}
+	case resultRefused:
+		return fmt.Errorf("procpool: %w", remote)
+	default:
+		return remote
+	}
+}
+
+// finish resolves a job with what its worker said or with err, or has it run again. The
+// job is the caller's: placeOver. It does not run callbacks, which may block.
+func (p *Pool) finish(j *job, w *worker, err error) {
+	again := true
+	defer func() { // also if the user's retry policy ends the goroutine
+		if !again {
+			p.publish(j, w)
+		}
+	}()
+	var delay time.Duration
+	again = false
+	delay, again = j.task.Return(err)
+	if again {
+		j.fn.counts.retried.Add(1)
+		p.emitTask(inspect.TaskRetried, j.task, w, j.task.AttemptErr())
+		j.mu.Lock()
+		j.disarm()
+		j.mu.Unlock()
+		p.delay(j, delay)
+	}
+}
+
+func (p *Pool) publish(j *job, w *worker) {
+	j.fn.counts.done(j.task.Outcome())
+	callbacks := j.task.Publish()
+	err := j.task.Err()
+	p.emitTask(inspect.TaskDone, j.task, w, err)
+	if err != nil {
+		p.unobserved.Note(j.task)
+	}
+	j.settled()
+	if callbacks {
+		go j.task.Callbacks()
+	}
+}
+
+// crash returns the error of a task whose worker has died while it ran it.
+func (w *worker) crash(j *job) *futures.CrashError {
+	exit := w.exit
+	e := &futures.CrashError{
+		PID: w.pid, ExitCode: exit.Code, OOM: exit.OOM,
+		Stderr: string(w.process.Load().StderrTail()),
+		Task:   j.fn.name, Attempt: j.task.Attempt(),
+	}
+	if exit.Signal != 0 {
+		e.ExitCode, e.Signal = -1, process.SignalName(exit.Signal)
+	}
+	if exit.OOMSample > 0 {
+		e.Cause = fmt.Errorf("used %d bytes, limit %d", exit.OOMSample, w.pool.opts.MemoryLimit)
+	} else if exit.Fatal != "" {
+		e.Cause = errors.New(exit.Fatal)
+	}
+	return e
+}
+
+// verdict returns what a task fails with that its dead worker had begun.
+func (w *worker) verdict(j *job) error {
+	e := w.crash(j)
+	d := w.doom.Load()
+	if d == nil || e.OOM {
+		return e
+	}
+	if d.job != nil && d.job != j {
+		return e
+	}
+	if len(w.stacks) > 0 {
+		e.Stderr = string(w.stacks)
+	}
+	switch d.reason {
+	case doomTimeout:
+		e.Cause = fmt.Errorf("it was killed %v after its timeout", w.pool.grace())
+		return j.task.TimedOut(e)
+	case doomCancel:
+		e.Cause = fmt.Errorf("it was killed %v after its context had ended", w.pool.grace())
+		return fmt.Errorf("%w: %w", futures.ErrCancelled, e)
+	default:
+		e.Cause = d.err
+		return e
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package procpool
+
+func raceEnvironment() []string { return nil }

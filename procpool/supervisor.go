@@ -1,0 +1,243 @@
+package procpool
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/futures-go/futures"
+	"github.com/futures-go/futures/inspect"
+)
+
+// The supervisor decides how many workers there are: it starts them when there are
+// tasks for them, replaces those that die, waits between attempts that fail, and gives
+// up when nothing helps. It has no goroutine of its own; whoever learns something calls
+// it. Its fields are guarded by Pool.mu.
+type supervisor struct {
+	workers  map[int]*worker // by number; each is deleted when it is gone
+	restarts map[int]int     // by number: workers that died there without being asked to go
+	failures int             // deaths before ready, since a worker was ready or a task finished
+	last     error           // the cause of the last of them
+	pause    *time.Timer     // until the next start after a failure; nil if there is none
+	reaper   *time.Timer     // looks for idle workers; nil if there are no workers
+}
+
+const (
+	// A worker that dies before it is ready is followed by the next one after a while
+	// that doubles, less a random part of up to a quarter.
+	firstPause   = 100 * time.Millisecond
+	longestPause = 30 * time.Second
+
+	// After so many of them in a row, if no other worker is left, the pool is broken.
+	mostFailures = 3
+)
+
+// grow starts workers for tasks that have none.
+func (p *Pool) grow() {
+	if p.outstanding.Load() <= int64(p.live.Load()) || p.live.Load() >= p.limit.Load() {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.growLocked(0)
+}
+
+// growLocked starts as many workers as there are tasks, and at least as many as given,
+// but not more than there may be. The caller holds p.mu.
+func (p *Pool) growLocked(least int) {
+	if p.killed != nil || p.broken != nil || p.pause != nil {
+		return
+	}
+	need := max(int64(least), p.outstanding.Load()-int64(p.delays.len()))
+	for int64(p.live.Load()) < min(need, int64(p.limit.Load())) {
+		p.startWorker()
+		if p.failures > 0 {
+			return // one at a time, until one succeeds
+		}
+	}
+}
+
+// startWorker begins the life of a worker. The caller holds p.mu.
+func (p *Pool) startWorker() {
+	number := 0
+	for p.workers[number] != nil {
+		number++
+	}
+	w := &worker{pool: p, number: number, restarts: p.restarts[number], seen: -1}
+	p.workers[number] = w
+	p.live.Add(1)
+	if p.reaper == nil && p.opts.IdleTimeout > 0 {
+		p.reaper = time.AfterFunc(p.opts.IdleTimeout, p.reap)
+	}
+	go w.live()
+}
+
+// bury accounts for what a dead worker had, and replaces it. cause is why it could not
+// be started, if that is what happened.
+func (p *Pool) bury(w *worker, cause error) {
+	lost := p.transport.bury(w)
+	planned := cause == nil && w.bye.Load() && w.exit.Code == 0
+	var breaking error // BreakOnCrash
+	for _, l := range lost {
+		switch {
+		case l.finished:
+			p.finish(l.job, w, l.job.decode(l.kind, l.payload))
+		case !l.begun:
+			p.again(l.job, w)
+		default:
+			err := w.verdict(l.job)
+			if p.opts.BreakOnCrash && breaking == nil && w.doom.Load() == nil {
+				breaking = err
+				err = &brokenError{pool: p.opts.Name, task: l.job.fn.name, cause: err}
+			}
+			p.finish(l.job, w, err)
+		}
+	}
+	if cause == nil && !planned {
+		cause = w.deathBeforeReady()
+	}
+
+	p.mu.Lock()
+	asked := w.state == stateRetiring || p.killed != nil
+	p.moveLocked(w, stateGone)
+	delete(p.workers, w.number)
+	p.live.Add(-1)
+	least := 0
+	switch {
+	case planned || asked:
+	case w.ready.Load():
+		p.restarts[w.number]++
+		least = int(p.live.Load()) + 1 // it is replaced at once
+	default:
+		p.restarts[w.number]++
+		p.failed(cause)
+	}
+	if w.done.Load() > 0 || w.ready.Load() {
+		p.failures = 0
+	}
+	gaveUp := p.failures >= mostFailures && p.live.Load() == 0 && p.broken == nil && p.killed == nil
+	last := p.last
+	if p.closed && p.outstanding.Load() == 0 {
+		least = 0
+	}
+	if !gaveUp {
+		p.growLocked(least)
+	}
+	p.mu.Unlock()
+
+	event := inspect.Event{Kind: inspect.WorkerExit, Worker: w.number}
+	if !planned && !asked {
+		if event.Err = cause; event.Err == nil {
+			event.Err = fmt.Errorf("procpool: process %d: %v", w.pid, w.exit)
+		}
+		if len(lost) == 0 {
+			p.opts.logger().Warn("procpool: worker died", "pool", p.opts.Name, "worker", w.number, "pid", w.pid, "err", event.Err)
+		}
+	}
+	p.emit(event)
+	if gaveUp {
+		p.breakDown(fmt.Errorf("%d workers died before they were ready: %w", mostFailures, last))
+	}
+	if breaking != nil {
+		p.breakDown(breaking)
+		p.killWorkers(func(w *worker) {
+			w.kill(&doom{reason: doomKilled, err: &brokenError{pool: p.opts.Name, cause: breaking}})
+		})
+	}
+	p.transport.hand()
+	p.settle()
+}
+
+// again puts a job back in line whose worker was lost before it began with it.
+func (p *Pool) again(j *job, w *worker) {
+	p.feed.Lock()
+	back := j.task.Pending() || j.task.Unstart()
+	if back {
+		j.place, j.worker = placeReturned, nil
+		p.giveBack([]*job{j})
+	}
+	p.feed.Unlock()
+	switch {
+	case !back: // told to stop
+		p.finish(j, w, fmt.Errorf("%w: %w", futures.ErrCancelled, errNotStarted))
+	case p.refusal() != nil:
+		p.refuseAll()
+	case p.stopAll.Load():
+		j.task.Cancel()
+	}
+}
+
+// failed notes that a worker could not be started, or died before it was ready, and
+// makes a pause before the next one. The caller holds p.mu.
+func (p *Pool) failed(cause error) {
+	p.failures++
+	p.last = cause
+	if p.pause != nil {
+		return
+	}
+	wait := min(firstPause<<min(p.failures-1, 10), longestPause)
+	wait -= time.Duration(rand.Int64N(int64(wait / 4)))
+	p.pause = time.AfterFunc(wait, func() {
+		p.mu.Lock()
+		p.pause = nil
+		p.growLocked(0)
+		p.mu.Unlock()
+		p.settle()
+	})
+}
+
+// deathBeforeReady describes the end of a process that has not become a worker.
+func (w *worker) deathBeforeReady() error {
+	err := fmt.Errorf("procpool: process %d: %v", w.pid, w.exit)
+	if d := w.doom.Load(); d != nil && d.err != nil {
+		err = fmt.Errorf("procpool: process %d: %w", w.pid, d.err)
+	}
+	if tail := w.process.Load().StderrTail(); len(tail) > 0 {
+		err = fmt.Errorf("%w; its stderr: %s", err, tail)
+	}
+	return err
+}
+
+// reap retires workers that have had nothing to do since the last look.
+func (p *Pool) reap() {
+	var idle []*worker
+	p.feed.Lock()
+	p.mu.Lock()
+	for _, w := range p.workers {
+		if done := w.done.Load(); w.state == stateReady && done == w.seen && !p.busy(w) {
+			idle = append(idle, w)
+		} else {
+			w.seen = done
+		}
+	}
+	if p.reaper = nil; len(p.workers) > len(idle) {
+		p.reaper = time.AfterFunc(p.opts.IdleTimeout, p.reap)
+	}
+	p.mu.Unlock()
+	p.feed.Unlock()
+	for _, w := range idle {
+		p.retire(w)
+	}
+}
+
+// busy reports whether a worker runs something. The caller holds feed and mu.
+func (p *Pool) busy(w *worker) bool {
+	j, _ := p.transport.current(w)
+	return j != nil
+}
+
+// retire makes a worker go when it has finished what it does. One that is not ready is
+// killed: it has nothing.
+func (p *Pool) retire(w *worker) {
+	p.mu.Lock()
+	before := w.state
+	moved := p.moveLocked(w, stateRetiring)
+	p.mu.Unlock()
+	switch {
+	case !moved:
+	case before == stateReady:
+		p.transport.retire(w)
+	default:
+		w.kill(nil)
+	}
+}
