@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/futures-go/futures/internal/assert"
 )
 
 // The protocol of PROTOCOL.md. Every number is little-endian.
@@ -125,6 +127,7 @@ func readGrowing(r io.Reader, n int) ([]byte, error) {
 		}
 		m, err := io.ReadFull(r, buf[len(buf):cap(buf)])
 		buf = buf[:len(buf)+m]
+		assert.Reach("in the middle of a frame")
 		if err != nil {
 			return buf, err
 		}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/futures-go/futures/internal/arena"
+	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/codec"
 	"github.com/futures-go/futures/internal/taskring"
 )
@@ -19,19 +20,23 @@ func (s *server) runFrame(f frame) {
 		s.leave(exitProtocol, err)
 		select {}
 	}
+	assert.Reach("TASK read, STARTED not sent")
 	if err := s.out.write(frameStarted, 0, f.id); err != nil {
 		s.leave(exitSetup, err)
 		select {}
 	}
+	assert.Reach("STARTED sent")
 	c := &call{
 		server: s, id: f.id, name: name, attempt: int(h.attempt),
 		timeout: time.Duration(h.timeout), deadline: unixTime(h.deadline),
 		context: values, argument: argument,
 	}
 	reply := func(kind resultKind, payload []byte) {
+		assert.Reach("RESULT not sent")
 		if err := s.out.write(frameResult, uint8(kind), f.id, payload); err != nil {
 			s.leave(exitSetup, err)
 		}
+		assert.Reach("RESULT sent")
 	}
 	c.execute(&answer{
 		value: func(out any) (err error) {

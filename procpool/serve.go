@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 
 	"github.com/futures-go/futures"
+	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/codec"
 	"github.com/futures-go/futures/internal/process"
 	"github.com/futures-go/futures/internal/shm"
@@ -95,6 +96,7 @@ type exit struct {
 }
 
 func serve() (code int, err error) {
+	assert.Reach("before HELLO")
 	s := &server{
 		in:     newFrameReader(os.NewFile(process.ChildFile(fileIn), "from parent")),
 		out:    &frameWriter{w: os.NewFile(process.ChildFile(fileOut), "to parent")},

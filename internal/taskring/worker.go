@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/shm"
 	"github.com/futures-go/futures/internal/wake"
 )
@@ -90,6 +91,9 @@ func (w *Worker) claim(c *Claim) bool {
 		}
 		s := &w.slot[i]
 		claimed := s.state.CompareAndSwap(stateOf(h, 0, statusQueued), stateOf(h, w.number+1, statusClaimed))
+		if claimed {
+			assert.Reach("claimed, head not advanced")
+		}
 		w.head.CompareAndSwap(h, h+1)
 		if !claimed {
 			continue
@@ -97,6 +101,7 @@ func (w *Worker) claim(c *Claim) bool {
 		if w.room.Load() != 0 && w.room.Swap(0) != 0 {
 			w.bell.Ring()
 		}
+		assert.Reach("claimed")
 		c.ticket, c.slot = h, int(i)
 		w.ctl.current.Store(i + 1)
 		c.Function, c.Attempt, c.Flags, c.Context = s.function, s.attempt, s.flags, s.contextSize
@@ -167,6 +172,7 @@ func (w *Worker) Begin(c *Claim) {
 		atomic.StoreInt64(&s.began, Monotonic())
 	}
 	s.state.Store(stateOf(c.ticket, w.number+1, statusBegun))
+	assert.Reach("begun")
 }
 
 // Inline returns where a result of up to Inline bytes goes.
@@ -176,10 +182,13 @@ func (w *Worker) Inline(c *Claim) []byte { return w.slot[c.slot].inline[:] }
 func (w *Worker) Complete(c *Claim, kind uint32, length uint64) {
 	s := &w.slot[c.slot]
 	s.kind, s.resultSize = kind, length
+	assert.Reach("result written, not done")
 	s.state.Store(stateOf(c.ticket, w.number+1, statusDone))
+	assert.Reach("done, not published")
 	w.ctl.current.Store(0)
 	w.done[w.next&w.mask].Store(w.next&ticketMask<<slotBits | uint64(c.slot))
 	w.next++
+	assert.Reach("published, bell not rung")
 	w.bell.Wake(w.sleeping)
 }
 
