@@ -35,10 +35,11 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error))
 	}
 	f := &Func[In, Out]{name: name, fn: fn}
 	f.def = &Definition{
-		name: name,
-		in:   reflect.TypeFor[In](),
-		out:  reflect.TypeFor[Out](),
-		call: func() Call { return &call[In, Out]{f: f} },
+		name:  name,
+		in:    reflect.TypeFor[In](),
+		out:   reflect.TypeFor[Out](),
+		call:  func() Call { return &call[In, Out]{f: f} },
+		batch: func() BatchCall { return &batchCall[In, Out]{f: f} },
 	}
 	registry.add(f.def)
 	return f
@@ -131,6 +132,7 @@ type Definition struct {
 	name    string
 	in, out reflect.Type
 	call    func() Call
+	batch   func() BatchCall
 	site    string // file:line of the call of Define
 	index   int    // how many were defined before
 }

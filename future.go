@@ -133,6 +133,7 @@ func (f *Future[T]) input() any      { return nil }
 func (f *Future[T]) output() any     { return &f.value }
 
 func (f *Future[T]) definition() *Definition { return nil }
+func (f *Future[T]) batch() Batch            { return nil }
 
 func (f *Future[T]) key() FunctionKey {
 	return FunctionKey{Entry: f.cold.entry}

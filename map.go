@@ -3,6 +3,7 @@ package futures
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"math"
 	"slices"
@@ -50,6 +51,7 @@ type mapping[In, Out any] struct {
 	settings mapSettings
 	workers  int
 	single   bool // each input is a task of its own
+	remote   bool // tasks run outside this process
 }
 
 func newMapping[In, Out any](caller string, ctx context.Context, ex Executor, inputs iter.Seq[In], f *Func[In, Out], opts []MapOption) *mapping[In, Out] {
@@ -73,8 +75,10 @@ func newMapping[In, Out any](caller string, ctx context.Context, ex Executor, in
 		o.forTask(&task)
 	}
 	_, local := ex.(LocalExecutor)
+	batches, _ := ex.(BatchExecutor)
+	m.remote = !local
 	perCall := task.timeout > 0 || task.retry != nil
-	m.single = perCall || !local
+	m.single = perCall || m.remote && (f.def == nil || batches == nil || !batches.RunsBatches())
 	if perCall && m.settings.chunk > 0 {
 		panic(caller + ": Chunk cannot be combined with Timeout or Retry, which are about single calls")
 	}
@@ -219,6 +223,11 @@ func (w *walk[In, Out]) launch(c *chunk[In, Out]) {
 
 func (w *walk[In, Out]) submitMany(c *chunk[In, Out]) *Future[struct{}] {
 	f := &mapFuture[In, Out]{walk: w, chunk: c}
+	if w.remote {
+		// What comes back is decoded into out: one of its own, so that nobody's
+		// slice is overwritten that still has another's values.
+		f.in, f.out = c.in[c.ran:], make([]Out, 0, len(c.in)-c.ran)
+	}
 	f.task.typed = f
 	f.task.submit("futures.Map", w.ctx, w.ex, w.settings.task)
 	return &f.Future
@@ -229,6 +238,38 @@ type mapFuture[In, Out any] struct {
 	Future[struct{}]
 	walk  *walk[In, Out]
 	chunk *chunk[In, Out]
+
+	// Of a chunk that runs outside this process.
+	in   []In
+	out  []Out
+	lost int // inputs that had begun when the worker was lost
+}
+
+func (f *mapFuture[In, Out]) input() any              { return &f.in }
+func (f *mapFuture[In, Out]) output() any             { return &f.out }
+func (f *mapFuture[In, Out]) definition() *Definition { return f.walk.f.def }
+
+func (f *mapFuture[In, Out]) batch() Batch {
+	if !f.walk.remote {
+		return nil
+	}
+	return (*chunkBatch[In, Out])(f)
+}
+
+// chunkBatch is a mapFuture as a Batch. What it writes is the walk's once the task is
+// done.
+type chunkBatch[In, Out any] mapFuture[In, Out]
+
+func (b *chunkBatch[In, Out]) Fail(i int, err error) { b.chunk.fail(b.chunk.ran+i, err) }
+func (b *chunkBatch[In, Out]) Took(d time.Duration)  { b.chunk.took = d }
+func (b *chunkBatch[In, Out]) Lost(begun int)        { b.lost = begun }
+
+func (f *mapFuture[In, Out]) drop(keepValue bool) {
+	f.in = nil
+	if !keepValue {
+		f.out = nil
+	}
+	f.Future.drop(keepValue)
 }
 
 func (f *mapFuture[In, Out]) key() FunctionKey {
@@ -363,6 +404,12 @@ func (w *walk[In, Out]) collect(c *chunk[In, Out]) {
 	}
 	for {
 		_, err := c.many.outcome()
+		if w.remote {
+			if w.collectRemote(c, err) {
+				break
+			}
+			continue
+		}
 		if err == nil && c.ran == len(c.in) {
 			break
 		}
@@ -389,6 +436,40 @@ func (w *walk[In, Out]) collect(c *chunk[In, Out]) {
 		}
 	}
 	w.adapt(c)
+}
+
+// collectRemote brings what has come back of a chunk into it, and reports whether that is
+// all. If the worker was lost, the calls that had not begun are made again.
+func (w *walk[In, Out]) collectRemote(c *chunk[In, Out], err error) (all bool) {
+	f := c.many.task.typed.(*mapFuture[In, Out])
+	if err == nil && len(f.out) != len(c.in)-c.ran {
+		err = fmt.Errorf("futures: %d values for %d inputs", len(f.out), len(c.in)-c.ran)
+	}
+	if err == nil {
+		for i, v := range f.out {
+			if c.errs == nil || c.errs[c.ran+i] == nil {
+				c.out[c.ran+i] = v
+			}
+		}
+		c.ran = len(c.in)
+		return true
+	}
+	failed := len(c.in)
+	if f.lost > 0 {
+		failed = min(c.ran+f.lost, len(c.in))
+	}
+	for i := c.ran; i < failed; i++ {
+		c.fail(i, err)
+	}
+	if c.ran = failed; failed == len(c.in) {
+		return true
+	}
+	c.many = w.submitMany(c)
+	if err := c.many.task.await(w.mapping.ctx); err != nil {
+		c.many.Cancel()
+		_ = c.many.task.await(context.WithoutCancel(w.mapping.ctx)) // it does not end before
+	}
+	return false
 }
 
 // adapt chooses the size of the next chunks.

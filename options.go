@@ -88,8 +88,9 @@ func Window(n int) MapOption {
 
 // Chunk makes a Map pass n inputs to a worker at a time, as one task. By default
 // the library starts with one and takes more while calls prove to be short; it
-// stays with one if Window, Timeout or Retry is given, and on executors that run
-// tasks outside this process, whatever Chunk says. Since Timeout and Retry
+// stays with one if Window, Timeout or Retry is given, and on executors outside this
+// process that do not take several at a time, whatever Chunk says. A crash of the worker
+// process loses the values of all inputs of the chunk that it had begun. Since Timeout and Retry
 // are about single calls, a Map given one of them and Chunk panics. Chunk panics
 // unless n is positive.
 func Chunk(n int) MapOption {

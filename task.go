@@ -91,6 +91,7 @@ type typed interface {
 	input() any                       // *In of a registered function, else nil
 	output() any                      // *T, to decode a result into
 	definition() *Definition          // of a registered function, else nil
+	batch() Batch                     // of a chunk of a Map, else nil
 }
 
 // FunctionKey tells functions apart: by the name that Define gave them, or for

@@ -124,3 +124,29 @@ func BenchmarkEcho(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMap asks what an item of a Map costs with chunks that the library chooses.
+func BenchmarkMap(b *testing.B) {
+	modes(b, func(b *testing.B, o procpool.Options) {
+		p := open(b, o)
+		warm(b, p, 2)
+		inputs := func(yield func(int64) bool) {
+			for i := range int64(b.N) {
+				if !yield(i) {
+					return
+				}
+			}
+		}
+		b.ResetTimer()
+		n := 0
+		for _, err := range nothing.Map(context.Background(), p, inputs) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			n++
+		}
+		if n != b.N {
+			b.Fatal(n)
+		}
+	})
+}

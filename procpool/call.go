@@ -21,8 +21,11 @@ type call struct {
 	deadline time.Time     // zero for none
 	context  []byte        // record of values
 	argument []byte
+	batch    bool        // it is several calls
+	progress func(i int) // told of each of them; may be nil
 
-	ctx *callContext
+	ctx      *callContext
+	answered bool
 }
 
 // callKey is the context key under which a call is found.
@@ -39,15 +42,14 @@ type answer struct {
 // execute runs the call in the calling goroutine. It does not return if the function
 // ends the goroutine; the answer is given in any case.
 func (c *call) execute(to *answer) {
-	answered := false
 	defer func() {
-		if !answered {
+		if !c.answered {
 			to.failed(describePanic(recover()))
 		}
 		c.end()
 	}()
 	kind, err := c.invoke(to)
-	answered = true
+	c.answered = true
 	if err != nil {
 		to.failed(kind, codec.AppendError(nil, err, ""))
 	}
@@ -55,6 +57,13 @@ func (c *call) execute(to *answer) {
 
 // invoke calls the function and gives its value away.
 func (c *call) invoke(to *answer) (resultKind, error) {
+	if c.batch {
+		d, err := futures.Lookup(c.name)
+		if err != nil {
+			return resultRefused, err
+		}
+		return c.invokeBatch(d.NewBatch(), to)
+	}
 	place, err := c.server.callee(c.name)
 	if err != nil {
 		return resultRefused, err

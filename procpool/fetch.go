@@ -117,7 +117,7 @@ func (r *pulls) take(w *worker, slot int) {
 	switch {
 	case slow:
 		payload = slices.Clone(payload)
-	case err == nil && !j.fn.direct:
+	case err == nil && (!j.fn.direct || j.items > 0):
 		// Who has the memory may write it while it is decoded.
 		r.scratch = append(r.scratch[:0], payload...)
 		payload = r.scratch

@@ -55,10 +55,13 @@ const (
 	resultKinds      resultKind = 7 // how many there are
 )
 
+// taskIsBatch is the flag of a TASK that is several calls.
+const taskIsBatch = 1
+
 // frame is one message.
 type frame struct {
 	kind    frameKind
-	flags   uint8 // a resultKind in RESULT, else 0
+	flags   uint8 // a resultKind in RESULT and FAILED, taskIsBatch in TASK, else 0
 	id      uint64
 	payload []byte
 }

@@ -3,6 +3,7 @@ package procpool
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,7 @@ type job struct {
 	length      int
 	deadline    int64 // of the submitter's context, in ns since 1970; 0 for none
 	watched     bool  // that context can end
+	items       int   // calls of a batch; 0 for a single call
 
 	// Guarded by Pool.feed.
 	place  place
@@ -101,6 +103,9 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 		j.deadline = deadline.UnixNano()
 	}
 	in := t.Input()
+	if t.Batch() != nil {
+		j.items = reflect.ValueOf(in).Elem().Len()
+	}
 	if hint := codec.SizeHint(in); hint > taskring.Inline && p.arena != nil && !mayRunAgain(t) {
 		if b = p.lend(j, b, len(b)+hint); b == nil {
 			b = j.small[:j.contextSize]

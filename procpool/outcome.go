@@ -13,12 +13,20 @@ import (
 
 // decode puts a worker's answer into the task, or returns the error that it means.
 func (j *job) decode(kind resultKind, payload []byte) error {
+	if kind == resultValue && j.items > 0 {
+		return j.decodeBatch(payload)
+	}
 	if kind == resultValue {
 		if err := codec.Decode(payload, j.task.Output()); err != nil {
 			return fmt.Errorf("procpool: value of %s: %w", j.fn.name, err)
 		}
 		return nil
 	}
+	return j.errorOf(kind, payload)
+}
+
+// errorOf returns the error that an error record means.
+func (j *job) errorOf(kind resultKind, payload []byte) error {
 	remote := codec.DecodeError(payload)
 	switch kind {
 	case resultTimeout:

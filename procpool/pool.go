@@ -98,6 +98,10 @@ func (p *Pool) outside() int { return p.transport.waiting() }
 // Size returns how many tasks may run at the same time.
 func (p *Pool) Size() int { return int(p.limit.Load()) }
 
+// RunsBatches makes Pool a futures.BatchExecutor. A program of another language need not
+// know of batches.
+func (p *Pool) RunsBatches() bool { return len(p.opts.Command) == 0 }
+
 // Name returns the pool's name.
 func (p *Pool) Name() string { return p.opts.Name }
 

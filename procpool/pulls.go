@@ -169,6 +169,9 @@ func (r *pulls) publish(j *job) bool {
 		Function: j.fn.number, Context: uint32(j.contextSize), Length: uint64(j.length),
 		Timeout: int64(j.task.Timeout()), Deadline: j.deadline,
 	}
+	if j.items > 0 {
+		t.Flags |= taskring.Batch
+	}
 	inline := j.payload
 	switch {
 	case j.payload == nil && j.block.Cap > 0:
@@ -372,7 +375,7 @@ func (r *pulls) bury(w *worker) (lost []lostJob) {
 			r.ring.Free(l.Slot)
 			continue
 		}
-		one := lostJob{job: j, begun: l.Begun}
+		one := lostJob{job: j, begun: l.Begun, progress: r.ring.Progress(l.Slot)}
 		if l.Done {
 			if kind, payload, err := r.result(j, l.Slot); err == nil {
 				one.finished, one.kind, one.payload = true, kind, slices.Clone(payload)

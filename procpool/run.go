@@ -7,7 +7,6 @@ import (
 
 	"github.com/futures-go/futures/internal/arena"
 	"github.com/futures-go/futures/internal/assert"
-	"github.com/futures-go/futures/internal/codec"
 	"github.com/futures-go/futures/internal/taskring"
 )
 
@@ -29,7 +28,7 @@ func (s *server) runFrame(f frame) {
 	c := &call{
 		server: s, id: f.id, name: name, attempt: int(h.attempt),
 		timeout: time.Duration(h.timeout), deadline: unixTime(h.deadline),
-		context: values, argument: argument,
+		context: values, argument: argument, batch: f.flags&taskIsBatch != 0,
 	}
 	reply := func(kind resultKind, payload []byte) {
 		assert.Reach("RESULT not sent")
@@ -40,7 +39,7 @@ func (s *server) runFrame(f frame) {
 	}
 	c.execute(&answer{
 		value: func(out any) (err error) {
-			if s.result, err = codec.Append(s.result[:0], out); err != nil {
+			if s.result, err = appendValue(s.result[:0], out); err != nil {
 				return err
 			}
 			reply(resultValue, s.result)
@@ -94,6 +93,9 @@ func (s *server) runClaim(p *pulled) {
 		timeout: time.Duration(claim.Timeout), deadline: unixTime(claim.Deadline),
 		context: payload[:claim.Context], argument: payload[claim.Context:],
 	}
+	if claim.Flags&taskring.Batch != 0 {
+		c.batch, c.progress = true, func(i int) { s.ring.Progress(claim, i) }
+	}
 	s.ring.Begin(claim)
 	c.execute(&p.answer)
 }
@@ -120,12 +122,12 @@ func (s *server) payload(c *taskring.Claim) (payload, block []byte, err error) {
 func (p *pulled) value(out any) error {
 	s := p.server
 	inline := s.ring.Inline(p.claim)
-	if hint := codec.SizeHint(out); hint > len(inline) {
+	if hint := valueHint(out); hint > len(inline) {
 		if hint > len(p.block) {
 			p.block = s.borrow(p.claim, hint)
 		}
 		if hint <= len(p.block) {
-			b, err := codec.Append(p.block[:0:len(p.block)], out)
+			b, err := appendValue(p.block[:0:len(p.block)], out)
 			if err == nil && len(b) <= len(p.block) {
 				s.ring.Complete(p.claim, uint32(resultValue)|resultInBlock, uint64(len(b)))
 			} else if err == nil {
@@ -134,7 +136,7 @@ func (p *pulled) value(out any) error {
 			return err
 		}
 	}
-	b, err := codec.Append(inline[:0:len(inline)], out)
+	b, err := appendValue(inline[:0:len(inline)], out)
 	if err != nil {
 		return err
 	}

@@ -112,7 +112,11 @@ func (w *worker) send(j *job) {
 	}
 	var buf [256]byte
 	head := append(h.append(buf[:0]), j.fn.name...)
-	_ = w.out.write(frameTask, 0, j.id, head, j.payload)
+	flags := uint8(0)
+	if j.items > 0 {
+		flags = taskIsBatch
+	}
+	_ = w.out.write(frameTask, flags, j.id, head, j.payload)
 }
 
 func (s *streams) handle(w *worker, f frame) error {
@@ -183,7 +187,7 @@ func (s *streams) bury(w *worker) []lostJob {
 	}
 	w.job = nil
 	j.place = placeOver
-	return []lostJob{{job: j, begun: w.begun}}
+	return []lostJob{{job: j, begun: w.begun, progress: -1}}
 }
 
 var errNotStarted = errors.New("procpool: worker lost before it started the task")

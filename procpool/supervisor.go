@@ -85,6 +85,9 @@ func (p *Pool) bury(w *worker, cause error) {
 		case !l.begun:
 			p.again(l.job, w)
 		default:
+			if b := l.job.task.Batch(); b != nil && l.progress >= 0 {
+				b.Lost(l.progress + 1)
+			}
 			err := w.verdict(l.job)
 			if p.opts.BreakOnCrash && breaking == nil && w.doom.Load() == nil {
 				breaking = err

@@ -58,6 +58,8 @@ type transport interface {
 type lostJob struct {
 	job   *job
 	begun bool // user code may have run
+	// Of a batch, which call the worker was making; negative if that is not known.
+	progress int
 	// What the worker had written before it died, if it had: then the job is done.
 	finished bool
 	kind     resultKind

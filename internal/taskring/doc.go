@@ -73,7 +73,8 @@
 //	0          8           see above    state: ticket (40) << 24 | owner (16) << 8 | status (8)
 //	8          4           parent       function
 //	12         4           parent       attempt
-//	16         4           parent       flags: 1 record and argument are in the block, 2 note when it begins
+//	16         4           parent       flags: 1 record and argument are in the block, 2 note when it
+//	                                   begins, 4 it is several calls
 //	20         4           parent       length of the context record before the argument
 //	24         8           parent       length of record and argument
 //	32         8           parent       offset of the block
@@ -82,6 +83,7 @@
 //	56         8           parent       deadline in ns since 1970, 0 for none
 //	64         8           worker       length of the result
 //	72         4           worker       kind of the result
+//	76         4           worker       the call that it makes, of several
 //	80         8           worker       when it began, CLOCK_MONOTONIC in ns
 //	88         168         both         record and argument, or result, if they fit
 //

@@ -152,7 +152,7 @@ type slot struct {
 	deadline    int64
 	resultSize  uint64
 	kind        uint32
-	_           uint32
+	progress    uint32
 	began       int64
 	inline      [Inline]byte
 }

@@ -31,7 +31,7 @@ type Ring struct {
 type Task struct {
 	Function uint32
 	Attempt  uint32
-	Flags    uint32 // InBlock, Timed
+	Flags    uint32 // InBlock, Timed, Batch
 	Context  uint32 // length of the context record at the beginning of the payload
 	Length   uint64 // of the payload: record and argument
 	Block    uint64 // offset of a block for what is not inline
@@ -44,6 +44,7 @@ type Task struct {
 const (
 	InBlock = 1 << iota // the payload is in the block, not inline
 	Timed               // the worker notes when it begins
+	Batch               // the task is several calls
 )
 
 // Ticket names a published task for ever.
@@ -161,7 +162,7 @@ func (r *Ring) Publish(t *Task, payload []byte) Ticket {
 	s := &r.slot[i]
 	s.function, s.attempt, s.flags, s.contextSize = t.Function, t.Attempt, t.Flags, t.Context
 	s.length, s.block, s.blockSize = t.Length, t.Block, t.Size
-	s.timeout, s.deadline, s.began = t.Timeout, t.Deadline, 0
+	s.timeout, s.deadline, s.began, s.progress = t.Timeout, t.Deadline, 0, 0
 	if len(payload) > 0 {
 		copy(s.inline[:], payload)
 	}
@@ -283,6 +284,9 @@ func (r *Ring) Result(slot int) (kind uint32, length uint64, inline []byte) {
 	s := &r.slot[slot]
 	return atomic.LoadUint32(&s.kind), atomic.LoadUint64(&s.resultSize), s.inline[:]
 }
+
+// Progress returns which of a Batch's calls its worker was making last.
+func (r *Ring) Progress(slot int) int { return int(atomic.LoadUint32(&r.slot[slot].progress)) }
 
 // Enlist prepares the place of a worker for a new process.
 func (r *Ring) Enlist(worker int) {
