@@ -451,6 +451,7 @@ func (w *walk[In, Out]) collectRemote(c *chunk[In, Out], err error) (all bool) {
 				c.out[c.ran+i] = v
 			}
 		}
+		clear(f.out) // what is to be yielded is the caller's alone
 		c.ran = len(c.in)
 		return true
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/futures-go/futures"
@@ -118,7 +119,7 @@ func (c *call) begin() (context.Context, error) {
 	s := c.server
 	s.mu.Lock()
 	s.current = c
-	early := s.early != 0 && s.early == c.id
+	early := c.id != 0 && slices.Contains(s.early[:], c.id)
 	s.mu.Unlock()
 	if early {
 		c.ctx.stop(futures.ErrCancelled)

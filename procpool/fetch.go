@@ -113,15 +113,15 @@ func (r *pulls) take(w *worker, slot int) {
 	if len(payload) > taskring.Inline {
 		j.fn.noteSize(len(payload))
 	}
-	slow := err == nil && (j.fn.userCode || kind != resultValue && mayRunAgain(j.task))
 	switch {
-	case slow:
-		payload = slices.Clone(payload)
+	case err == nil && j.slow(kind):
+		payload = slices.Clone(payload) // the slot is given away
 	case err == nil && (!j.fn.direct || j.items > 0):
 		// Who has the memory may write it while it is decoded.
 		r.scratch = append(r.scratch[:0], payload...)
 		payload = r.scratch
 	}
+	slow := err == nil && j.slow(kind)
 	if err == nil && !slow {
 		err = j.decode(kind, payload)
 	}
@@ -129,10 +129,10 @@ func (r *pulls) take(w *worker, slot int) {
 	r.leave(j)
 	p.feed.Unlock()
 	if slow {
-		go func() { p.finish(j, w, j.decode(kind, payload)) }()
+		go p.finishSlow(j, w, kind, payload)
 		return
 	}
-	p.finish(j, w, err)
+	p.fail(j, w, err)
 }
 
 // leave clears a job that is done. The caller holds feed.

@@ -66,8 +66,8 @@ func parseTask(payload []byte) (h taskHead, name string, context, argument []byt
 	return h, name, rest[:h.contextSize], rest[h.contextSize:], nil
 }
 
-// blockSize is the payload of GRANT: where a block is; zeros say that there is none.
-// The payload of NEED is one such number, the size.
+// appendBlock appends the payload of GRANT: where a block is; zeros say that there is none.
+// The payload of NEED is one number, the size.
 func appendBlock(b []byte, offset, size uint64) []byte {
 	b = binary.LittleEndian.AppendUint64(b, offset)
 	return binary.LittleEndian.AppendUint64(b, size)

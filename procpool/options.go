@@ -201,8 +201,14 @@ func Initialize[In, Out any](f *futures.Func[In, Out], in In) *Initializer {
 	if i.err = codec.Check(reflect.TypeFor[In]()); i.err == nil {
 		i.argument, i.err = codec.Append(nil, &in)
 	}
+	if len(i.argument) > mostInitArgument {
+		i.err = fmt.Errorf("argument of %d bytes, at most %d", len(i.argument), mostInitArgument)
+	}
 	return i
 }
+
+// mostInitArgument leaves room in the frame for what else WELCOME says.
+const mostInitArgument = maxFrame / 2
 
 // Worker returns the number of the worker process in which ctx's task runs, and
 // whether it runs in one. Numbers start at 0; those of workers that are gone are used
@@ -210,6 +216,15 @@ func Initialize[In, Out any](f *futures.Func[In, Out], in In) *Initializer {
 func Worker(ctx context.Context) (int, bool) {
 	if call, ok := ctx.Value(callKey{}).(*call); ok {
 		return call.server.number, true
+	}
+	return 0, false
+}
+
+// Attempt returns which attempt of ctx's task this is, from 1, and whether ctx is that of
+// a task in a worker process.
+func Attempt(ctx context.Context) (int, bool) {
+	if call, ok := ctx.Value(callKey{}).(*call); ok {
+		return call.attempt, true
 	}
 	return 0, false
 }

@@ -3,6 +3,7 @@ package procpool
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/futures-go/futures"
@@ -42,6 +43,45 @@ func (j *job) errorOf(kind resultKind, payload []byte) error {
 	default:
 		return remote
 	}
+}
+
+// deliver finishes a job with what its worker said. Where code of users runs, that is in
+// a goroutine of its own: it may block, or end the goroutine. The payload may be
+// overwritten afterwards.
+func (p *Pool) deliver(j *job, w *worker, kind resultKind, payload []byte) {
+	if !j.slow(kind) {
+		p.finish(j, w, j.decode(kind, payload))
+		return
+	}
+	payload = slices.Clone(payload)
+	go p.finishSlow(j, w, kind, payload)
+}
+
+// slow reports whether code of users runs when a result is decoded, or its error looked
+// at.
+func (j *job) slow(kind resultKind) bool {
+	return j.fn.userCode || kind != resultValue && mayRunAgain(j.task)
+}
+
+func (p *Pool) finishSlow(j *job, w *worker, kind resultKind, payload []byte) {
+	decoded := false
+	defer func() {
+		if !decoded {
+			p.finish(j, w, fmt.Errorf("procpool: value of %s: its decoding has ended the goroutine", j.fn.name))
+		}
+	}()
+	err := j.decode(kind, payload)
+	decoded = true
+	p.finish(j, w, err)
+}
+
+// fail finishes a job with an error that was found here.
+func (p *Pool) fail(j *job, w *worker, err error) {
+	if mayRunAgain(j.task) {
+		go p.finish(j, w, err)
+		return
+	}
+	p.finish(j, w, err)
 }
 
 // finish resolves a job with what its worker said or with err, or has it run again. The

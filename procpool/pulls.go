@@ -167,7 +167,7 @@ func (r *pulls) publish(j *job) bool {
 	p := r.pool
 	t := taskring.Task{
 		Function: j.fn.number, Context: uint32(j.contextSize), Length: uint64(j.length),
-		Timeout: int64(j.task.Timeout()), Deadline: j.deadline,
+		Timeout: int64(j.task.Timeout()), Deadline: j.deadline, Attempt: uint32(j.task.Attempt()) + 1,
 	}
 	if j.items > 0 {
 		t.Flags |= taskring.Batch
@@ -191,7 +191,6 @@ func (r *pulls) publish(j *job) bool {
 	}
 	t.Block, t.Size = uint64(j.block.Off), uint64(j.block.Cap)
 	if t.Timeout > 0 {
-		t.Attempt = uint32(j.task.Attempt()) + 1
 		r.watchOvertime()
 	}
 	if t.Timeout > 0 || r.samples.Add(1)%sampleEvery == 0 {
@@ -337,7 +336,8 @@ func (r *pulls) handle(w *worker, f frame) error {
 		if size <= maxFrame {
 			p.lend(j, nil, int(size))
 		}
-		_ = w.out.write(frameGrant, 0, f.id, appendBlock(nil, uint64(j.block.Off), uint64(j.block.Cap)))
+		grant := appendBlock(nil, uint64(j.block.Off), uint64(j.block.Cap))
+		go func() { _ = w.out.write(frameGrant, 0, f.id, grant) }() // its pipe may be full
 		return nil
 	case frameResult:
 		if resultKind(f.flags) >= resultKinds || !r.ring.Seize(j.ticket, w.number) {
@@ -349,7 +349,7 @@ func (r *pulls) handle(w *worker, f frame) error {
 		r.leave(j)
 		p.feed.Unlock()
 		w.done.Add(1)
-		p.finish(j, w, j.decode(resultKind(f.flags), f.payload))
+		p.deliver(j, w, resultKind(f.flags), f.payload)
 		p.handAndGrow()
 		return nil
 	}

@@ -31,6 +31,7 @@ func (s *server) runFrame(f frame) {
 		context: values, argument: argument, batch: f.flags&taskIsBatch != 0,
 	}
 	reply := func(kind resultKind, payload []byte) {
+		s.running.Store(false)
 		assert.Reach("RESULT not sent")
 		if err := s.out.write(frameResult, uint8(kind), f.id, payload); err != nil {
 			s.leave(exitSetup, err)
@@ -41,6 +42,9 @@ func (s *server) runFrame(f frame) {
 		value: func(out any) (err error) {
 			if s.result, err = appendValue(s.result[:0], out); err != nil {
 				return err
+			}
+			if len(s.result) > maxFrame {
+				return fmt.Errorf("%d bytes, at most %d", len(s.result), maxFrame)
 			}
 			reply(resultValue, s.result)
 			if cap(s.result) > keptBuffer {

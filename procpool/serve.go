@@ -74,7 +74,9 @@ type server struct {
 	ring  *taskring.Worker // nil without shared memory
 	arena *shm.Region
 
-	initialized bool // the runner's
+	initialized bool        // the runner's
+	retired     bool        // the reader's: tasks is closed
+	running     atomic.Bool // a TASK has come whose RESULT has not been sent
 
 	calls  map[string]futures.Call // by name, used for one call after another; the runner's
 	tasks  chan frame              // without a ring: from the reader to the runner, one at a time
@@ -86,8 +88,9 @@ type server struct {
 	known   sync.Cond // functions has grown
 	names   []string  // of functions, by number
 	current *call     // that runs; CANCEL is for it
-	early   uint64    // id of a CANCEL that came before its task, 0 for none
-	retired bool
+	// The last CANCELs that came when their tasks did not run: too late, or too early.
+	early     [16]uint64
+	earlyNext int
 }
 
 type exit struct {
@@ -190,23 +193,23 @@ func (s *server) read() {
 func (s *server) handle(f frame) error {
 	switch f.kind {
 	case frameTask:
-		select {
-		case s.tasks <- f: // its payload stays valid: the next one comes after our RESULT
-			return nil
-		default:
+		if s.retired {
+			return nil // it was sent before the parent knew, and is run elsewhere
+		}
+		if s.running.Swap(true) {
 			return fmt.Errorf("%w: TASK %d before the RESULT of the one before", errFrame, f.id)
 		}
+		s.tasks <- f // its payload stays valid: the next one comes after our RESULT
 	case frameCancel:
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.current != nil && s.current.id == f.id {
 			s.current.ctx.stop(futures.ErrCancelled)
 		} else {
-			s.early = f.id
+			s.early[s.earlyNext%len(s.early)] = f.id
+			s.earlyNext++
 		}
 	case frameRetire:
-		s.mu.Lock()
-		defer s.mu.Unlock()
 		if !s.retired {
 			s.retired = true
 			close(s.tasks)

@@ -3,6 +3,7 @@ package procpool
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"time"
@@ -63,7 +64,7 @@ func (s *streams) retire(w *worker) {
 	p.feed.Lock()
 	s.drop(w)
 	p.feed.Unlock()
-	_ = w.out.write(frameRetire, 0, 0)
+	go func() { _ = w.out.write(frameRetire, 0, 0) }() // its pipe may be full
 }
 
 // drop takes a worker off the idle ones. The caller holds feed.
@@ -96,13 +97,19 @@ func (s *streams) hand() {
 		j.task.Started(w.number)
 		p.feed.Unlock()
 		p.queue.Popped()
-		if j.length <= smallFrame/2 {
-			w.send(j)
-		} else {
+		if j.length > smallFrame/2 {
 			go w.send(j) // it fills the pipe, and the worker may be slow to empty it
+			continue
 		}
+		_ = w.pipes.out.SetWriteDeadline(time.Now().Add(sendTime))
+		w.send(j)
+		_ = w.pipes.out.SetWriteDeadline(time.Time{})
 	}
 }
+
+// sendTime bounds the time that a small frame may take into the pipe of a worker that has
+// read what was in it, as one does that keeps to the protocol.
+const sendTime = time.Second
 
 // send writes a TASK. If the worker is dead, its end is seen where we read.
 func (w *worker) send(j *job) {
@@ -116,7 +123,9 @@ func (w *worker) send(j *job) {
 	if j.items > 0 {
 		flags = taskIsBatch
 	}
-	_ = w.out.write(frameTask, flags, j.id, head, j.payload)
+	if err := w.out.write(frameTask, flags, j.id, head, j.payload); errors.Is(err, os.ErrDeadlineExceeded) {
+		w.kill(&doom{reason: doomProtocol, err: fmt.Errorf("%w: it does not read", errFrame)})
+	}
 }
 
 func (s *streams) handle(w *worker, f frame) error {
@@ -170,7 +179,7 @@ func (s *streams) result(w *worker, f frame) error {
 	if last {
 		p.retire(w)
 	}
-	p.finish(j, w, j.decode(resultKind(f.flags), f.payload))
+	p.deliver(j, w, resultKind(f.flags), f.payload)
 	s.hand()
 	p.grow()
 	return nil

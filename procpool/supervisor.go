@@ -1,6 +1,7 @@
 package procpool
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -30,6 +31,12 @@ const (
 
 	// After so many of them in a row, if no other worker is left, the pool is broken.
 	mostFailures = 3
+
+	// A worker that was ready and dies before it has begun anything counts too, since
+	// that may go on for ever. But it is likelier to be bad luck: the first ones cost no
+	// pause, and more are suffered.
+	freeFailures   = 2
+	mostIdleDeaths = 20
 )
 
 // grow starts workers for tasks that have none.
@@ -78,10 +85,11 @@ func (p *Pool) bury(w *worker, cause error) {
 	lost := p.transport.bury(w)
 	planned := cause == nil && w.bye.Load() && w.exit.Code == 0
 	var breaking error // BreakOnCrash
+	begun := false     // it has died with a task
 	for _, l := range lost {
 		switch {
 		case l.finished:
-			p.finish(l.job, w, l.job.decode(l.kind, l.payload))
+			p.deliver(l.job, w, l.kind, l.payload)
 		case !l.begun:
 			p.again(l.job, w)
 		default:
@@ -93,7 +101,8 @@ func (p *Pool) bury(w *worker, cause error) {
 				breaking = err
 				err = &brokenError{pool: p.opts.Name, task: l.job.fn.name, cause: err}
 			}
-			p.finish(l.job, w, err)
+			begun = true
+			p.fail(l.job, w, err)
 		}
 	}
 	if cause == nil && !planned {
@@ -108,17 +117,26 @@ func (p *Pool) bury(w *worker, cause error) {
 	least := 0
 	switch {
 	case planned || asked:
-	case w.ready.Load():
+	case !w.ready.Load():
 		p.restarts[w.number]++
-		least = int(p.live.Load()) + 1 // it is replaced at once
+		p.failed(cause, 0)
+	case w.done.Load() == 0 && !begun:
+		// It may have died of what it was about to begin; but once is nothing.
+		p.restarts[w.number]++
+		least = int(p.live.Load()) + 1
+		p.failed(cause, freeFailures)
 	default:
 		p.restarts[w.number]++
-		p.failed(cause)
+		least = int(p.live.Load()) + 1 // it is replaced at once
 	}
-	if w.done.Load() > 0 || w.ready.Load() {
+	if w.done.Load() > 0 || begun {
 		p.failures = 0
 	}
-	gaveUp := p.failures >= mostFailures && p.live.Load() == 0 && p.broken == nil && p.killed == nil
+	most := mostFailures
+	if w.ready.Load() {
+		most = mostIdleDeaths
+	}
+	gaveUp := p.failures >= most && p.live.Load() == 0 && p.broken == nil && p.killed == nil
 	last := p.last
 	if p.closed && p.outstanding.Load() == 0 {
 		least = 0
@@ -139,7 +157,7 @@ func (p *Pool) bury(w *worker, cause error) {
 	}
 	p.emit(event)
 	if gaveUp {
-		p.breakDown(fmt.Errorf("%d workers died before they were ready: %w", mostFailures, last))
+		p.breakDown(fmt.Errorf("%d workers in a row died before they had done anything: %w", most, last))
 	}
 	if breaking != nil {
 		p.breakDown(breaking)
@@ -170,15 +188,16 @@ func (p *Pool) again(j *job, w *worker) {
 	}
 }
 
-// failed notes that a worker could not be started, or died before it was ready, and
-// makes a pause before the next one. The caller holds p.mu.
-func (p *Pool) failed(cause error) {
+// failed notes that a worker could not be started, or died before it had begun anything,
+// and makes a pause before the next one, unless it is one of the first that are free. The
+// caller holds p.mu.
+func (p *Pool) failed(cause error, free int) {
 	p.failures++
 	p.last = cause
-	if p.pause != nil {
+	if p.pause != nil || p.failures <= free {
 		return
 	}
-	wait := min(firstPause<<min(p.failures-1, 10), longestPause)
+	wait := min(firstPause<<min(p.failures-free-1, 10), longestPause)
 	wait -= time.Duration(rand.Int64N(int64(wait / 4)))
 	p.pause = time.AfterFunc(wait, func() {
 		p.mu.Lock()
@@ -240,7 +259,29 @@ func (p *Pool) retire(w *worker) {
 	case !moved:
 	case before == stateReady:
 		p.transport.retire(w)
+		p.expectExit(w)
 	default:
 		w.kill(nil)
 	}
 }
+
+// expectExit kills a worker that was told to go, has nothing to finish, and stays.
+func (p *Pool) expectExit(w *worker) {
+	time.AfterFunc(p.grace()+leavingTime, func() {
+		p.feed.Lock()
+		p.mu.Lock()
+		gone, busy := w.state == stateGone, p.busy(w)
+		p.mu.Unlock()
+		p.feed.Unlock()
+		switch {
+		case gone:
+		case busy:
+			p.expectExit(w)
+		default:
+			w.kill(&doom{reason: doomSlow, err: errors.New("procpool: it was told to go, and stayed")})
+		}
+	})
+}
+
+// leavingTime is how long a worker that has nothing to do may take to go.
+const leavingTime = time.Second

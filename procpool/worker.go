@@ -50,6 +50,7 @@ type worker struct {
 
 	process atomic.Pointer[process.Process] // once it is started
 	pid     int                             // likewise, for its own goroutine
+	pipes   *pipes
 	in      *frameReader
 	out     *frameWriter
 	exit    process.Exit // once it is dead
@@ -150,7 +151,7 @@ func (w *worker) start() (life *pipes, err error) {
 	} else {
 		spec.Args = workerArgs
 	}
-	w.in, w.out = newFrameReader(life.in), &frameWriter{w: life.out}
+	w.pipes, w.in, w.out = life, newFrameReader(life.in), &frameWriter{w: life.out}
 	p.transport.enlist(w)
 	proc, err := process.Start(spec)
 	theirs.close()
@@ -226,31 +227,42 @@ func (w *worker) handle(f frame) error {
 		return w.greet()
 	case frameReady:
 		if !p.move(w, stateReady) {
-			return nil // it has been told to go meanwhile
+			return w.outOfPlace("READY")
 		}
 		w.ready.Store(true)
 		p.emit(inspect.Event{Kind: inspect.WorkerStart, Worker: w.number})
 		p.transport.ready(w)
 		return nil
 	case frameFailed:
+		if p.opts.Init == nil || p.stateOf(w) != stateInitializing {
+			return w.outOfPlace("FAILED")
+		}
 		w.initializerFailed(f)
 		return nil
 	case frameBye:
-		w.bye.Store(true)
-		p.move(w, stateRetiring)
+		if w.bye.Swap(true) || !w.ready.Load() {
+			return w.outOfPlace("BYE")
+		}
+		p.retire(w)
 		return nil
 	}
 	return p.transport.handle(w, f)
+}
+
+// outOfPlace is the error of a frame that does not belong where it came, nil if the worker
+// cannot know yet that it has been told to go.
+func (w *worker) outOfPlace(name string) error {
+	if p := w.pool; p.stateOf(w) == stateRetiring && !w.bye.Load() {
+		return nil
+	}
+	return fmt.Errorf("%w: %s from a worker that is %v", errFrame, name, w.pool.stateOf(w))
 }
 
 // greet answers HELLO.
 func (w *worker) greet() error {
 	p := w.pool
 	if !p.move(w, stateInitializing) {
-		if p.stateOf(w) == stateRetiring {
-			return nil
-		}
-		return fmt.Errorf("%w: HELLO twice", errFrame)
+		return w.outOfPlace("HELLO")
 	}
 	msg := welcome{Protocol: protocolVersion, Worker: w.number}
 	if !p.opts.sets("GOMAXPROCS") {
