@@ -495,7 +495,8 @@ func (w *walk[In, Out]) recycle(c *chunk[In, Out]) {
 // finish cancels what is in flight and waits for what is running.
 func (w *walk[In, Out]) finish() {
 	w.stop.Store(true)
-	for _, c := range w.flight {
+	for _, c := range slices.Backward(w.flight) {
+		// What is queued first: a worker that stops early would start the next.
 		c.task().Cancel()
 	}
 	for _, c := range w.flight {

@@ -198,7 +198,7 @@ func TestFailureMatrix(t *testing.T) {
 	})
 }
 
-// TestTimeoutKills: a task that heeds nothing is killed after its timeout and the grace,
+// TestTimeoutKills: PP3: a task that heeds nothing is killed after its timeout and the grace,
 // and the error says what it was doing.
 func TestTimeoutKills(t *testing.T) {
 	both(t, func(t *testing.T, o procpool.Options) {
@@ -219,7 +219,7 @@ func TestTimeoutKills(t *testing.T) {
 	})
 }
 
-// TestCancelKills: a running task that heeds nothing is killed after Cancel and the
+// TestCancelKills: PP3: a running task that heeds nothing is killed after Cancel and the
 // grace, and so it is when its submitter's context ends.
 func TestCancelKills(t *testing.T) {
 	both(t, func(t *testing.T, o procpool.Options) {

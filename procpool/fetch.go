@@ -73,7 +73,7 @@ func (r *pulls) drain() (n int) {
 		for {
 			slot, ok, err := r.ring.Next(w.number)
 			if err != nil {
-				w.kill(&doom{reason: doomProtocol, err: err})
+				r.distrust(w, err)
 				break
 			}
 			if !ok {
@@ -96,7 +96,7 @@ func (r *pulls) take(w *worker, slot int) {
 	j := r.jobs[slot]
 	if j == nil {
 		p.feed.Unlock()
-		w.kill(&doom{reason: doomProtocol, err: fmt.Errorf("%w: completion of slot %d, which has no task", taskring.ErrCorrupt, slot)})
+		r.distrust(w, fmt.Errorf("%w: completion of slot %d, which has no task", taskring.ErrCorrupt, slot))
 		return
 	}
 	j.place = placeOver
@@ -105,7 +105,7 @@ func (r *pulls) take(w *worker, slot int) {
 	w.done.Add(1)
 	kind, payload, err := r.result(j, slot)
 	if err != nil {
-		w.kill(&doom{reason: doomProtocol, err: err})
+		w.kill(&doom{reason: doomProtocol, err: err}) // nobody else writes what a done task's slot says
 	}
 	if began := r.ring.Began(j.ticket); began > 0 {
 		j.fn.counts.took(time.Duration(taskring.Monotonic() - began))

@@ -31,6 +31,7 @@ type pulls struct {
 	jobs   []*job // on the ring or at a worker, by slot
 	lowest int    // priority of what was published since the ring was empty
 	mixed  bool   // there have been priorities other than 0
+	given  bool   // the memory was given up: see corrupt
 
 	members atomic.Pointer[[]*worker] // from enlist to bury; replaced under feed
 
@@ -38,13 +39,14 @@ type pulls struct {
 	scratch []byte     // the role's
 	spin    wake.Spin  // of goroutines that wait for a task
 
-	start    sync.Once      // of the fetcher
-	fetcher  sync.WaitGroup // its end
-	closed   atomic.Bool    // it is to end
-	named    []*worker      // that know all functions; guarded by functions.mu
-	timed    atomic.Int64   // jobs on the ring that have a timeout
-	overtime atomic.Bool    // somebody looks after them
-	samples  atomic.Uint32  // counts jobs, to time some of them
+	start   sync.Once      // of the fetcher
+	fetcher sync.WaitGroup // its end
+	closed  atomic.Bool    // it is to end
+	named   []*worker      // that know all functions; guarded by functions.mu
+	timed   atomic.Int64   // jobs on the ring that have a timeout
+	watched atomic.Bool    // somebody will look at the jobs
+	looked  time.Time      // when somebody last looked at the memory; that one's
+	samples atomic.Uint32  // counts jobs, to time some of them
 }
 
 const (
@@ -144,6 +146,7 @@ func (r *pulls) hand() {
 	if handed == 0 {
 		return
 	}
+	r.watch()
 	p.queue.Popped()
 	for range handed {
 		if !r.ring.WakeWorker() {
@@ -155,6 +158,9 @@ func (r *pulls) hand() {
 // room reports whether one more job should go on the ring. Where there are priorities
 // little does, so that little has to be taken back for what is more urgent.
 func (r *pulls) room() bool {
+	if r.given {
+		return false
+	}
 	if r.mixed && r.ring.Pending() >= 2*max(1, len(*r.members.Load())) {
 		return false
 	}
@@ -191,7 +197,7 @@ func (r *pulls) publish(j *job) bool {
 	}
 	t.Block, t.Size = uint64(j.block.Off), uint64(j.block.Cap)
 	if t.Timeout > 0 {
-		r.watchOvertime()
+		r.timed.Add(1)
 	}
 	if t.Timeout > 0 || r.samples.Add(1)%sampleEvery == 0 {
 		t.Flags |= taskring.Timed

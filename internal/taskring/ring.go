@@ -55,7 +55,10 @@ type Ticket struct {
 
 // ID is the ticket as one number, by which parent and worker name the task to each
 // other.
-func (t Ticket) ID() uint64 { return t.number&ticketMask<<slotBits | uint64(t.Slot) }
+func (t Ticket) ID() uint64 { return t.entry() }
+
+// entry is the ticket's word in the order.
+func (t Ticket) entry() uint64 { return t.number&ticketMask<<slotBits | uint64(t.Slot) }
 
 // Compare returns a negative number if t was published before u, a positive one if
 // after it.
@@ -169,7 +172,7 @@ func (r *Ring) Publish(t *Task, payload []byte) Ticket {
 	ticket := r.tail.Load()
 	s.state.Store(stateOf(ticket, 0, statusQueued))
 	// From the next line on it may be claimed, and head be one ahead of tail.
-	r.order[ticket&r.mask].Store(ticket&ticketMask<<slotBits | uint64(i))
+	r.order[ticket&r.mask].Store(Ticket{ticket, int(i)}.entry())
 	r.tail.Store(ticket + 1)
 	return Ticket{ticket, int(i)}
 }
@@ -194,6 +197,40 @@ func (r *Ring) Owner(t Ticket) (worker int, begun bool) {
 		return ownerOf(state) - 1, true
 	}
 	return -1, false
+}
+
+// Sound reports whether the memory still says of a published task what it can: that it is
+// queued, or that some worker has it (R5).
+func (r *Ring) Sound(t Ticket) bool {
+	state := r.slot[t.Slot].state.Load()
+	if state>>slotBits != t.number&ticketMask || ownerOf(state) > r.workers {
+		return false
+	}
+	switch statusOf(state) {
+	case statusQueued:
+		// It is before head only for who has not claimed it yet.
+		return ownerOf(state) == 0 && r.tail.Load()-t.number <= uint64(len(r.order)) && r.order[t.number&r.mask].Load() == t.entry()
+	case statusClaimed, statusBegun, statusDone:
+		return ownerOf(state) > 0
+	}
+	return statusOf(state) == statusTaken
+}
+
+// HeadSound reports whether head is where it can be.
+func (r *Ring) HeadSound() bool {
+	h := r.head.Load()
+	return r.tail.Load()-h+1 <= uint64(len(r.order))+1
+}
+
+// WakeAll wakes all workers, announced or not.
+func (r *Ring) WakeAll() {
+	for w := range int(r.words.Load()) * 64 {
+		if w < r.workers {
+			c := r.control(w)
+			c.park.Store(0)
+			wake.FutexWake(c.park, 1)
+		}
+	}
 }
 
 // Current returns the slot of the task that a worker runs, as it says; -1 for none.

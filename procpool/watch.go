@@ -1,0 +1,140 @@
+package procpool
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/futures-go/futures/internal/taskring"
+)
+
+// While there are jobs on the ring or at workers, somebody looks at them now and then:
+// after tasks with a timeout, more often, and after the memory itself, which a worker gone
+// wild may have written anything to (PP7). What nobody will claim or complete any more
+// would otherwise be waited for for ever.
+
+const (
+	watchTick    = time.Second
+	overtimeTick = 5 * time.Millisecond // while there are tasks with a timeout
+)
+
+// watch has the jobs looked at as long as there are any.
+func (r *pulls) watch() {
+	if !r.watched.Load() && r.watched.CompareAndSwap(false, true) {
+		time.AfterFunc(r.nextTick(), r.look)
+	}
+}
+
+func (r *pulls) nextTick() time.Duration {
+	if r.timed.Load() > 0 {
+		return overtimeTick
+	}
+	return watchTick
+}
+
+// look looks at all jobs.
+func (r *pulls) look() {
+	p := r.pool
+	now := time.Now()
+	deep := now.Sub(r.looked) >= watchTick
+	p.feed.Lock()
+	late := r.overtime()
+	var unsound error
+	if deep {
+		r.looked = now
+		unsound = r.unsound()
+	}
+	left := slices.ContainsFunc(r.jobs, func(j *job) bool { return j != nil })
+	p.feed.Unlock()
+	for _, l := range late {
+		p.overdue(l.w, l.j, doomTimeout)
+	}
+	switch {
+	case unsound != nil:
+		r.corrupt(unsound)
+	case deep && left && r.ring.Queued() > 0:
+		// Nobody is missing a wake-up, unless somebody has written over it.
+		r.ring.WakeAll()
+		r.ring.Bell().Ring()
+	}
+	r.watched.Store(false)
+	if left {
+		r.watch()
+	}
+}
+
+type lateJob struct {
+	w *worker
+	j *job
+}
+
+// overtime returns the jobs that do not heed their timeout. The caller holds feed.
+func (r *pulls) overtime() (late []lateJob) {
+	if r.timed.Load() == 0 {
+		return nil
+	}
+	now := taskring.Monotonic()
+	for _, w := range *r.members.Load() {
+		slot := r.ring.Current(w.number)
+		if slot < 0 {
+			continue
+		}
+		j := r.jobs[slot]
+		if j == nil || j.task.Timeout() == 0 || !r.holds(w, j) {
+			continue
+		}
+		if began := r.ring.Began(j.ticket); began > 0 && now-began > int64(j.task.Timeout()+r.pool.grace()) {
+			r.started(w, j)
+			late = append(late, lateJob{w, j})
+		}
+	}
+	return late
+}
+
+// unsound returns what is wrong with the memory. The caller holds feed.
+func (r *pulls) unsound() error {
+	if !r.ring.HeadSound() {
+		return fmt.Errorf("%w: the head of the ring", taskring.ErrCorrupt)
+	}
+	for _, j := range r.jobs {
+		if j != nil && j.place == placeHanded && !r.ring.Sound(j.ticket) {
+			return fmt.Errorf("%w: the slot of a task of %s", taskring.ErrCorrupt, j.fn.name)
+		}
+	}
+	return nil
+}
+
+// corrupt gives the memory up: some worker has written over it, and nothing that it says
+// can be believed any more. All that was handed over fails, and the pool is broken.
+func (r *pulls) corrupt(cause error) {
+	p := r.pool
+	p.breakDown(cause)
+	p.feed.Lock()
+	var lost []*job
+	for slot, j := range r.jobs {
+		if j != nil && j.place == placeHanded {
+			j.place = placeOver
+			j.task.Started(0)
+			lost = append(lost, j)
+			r.jobs[slot] = nil
+		}
+	}
+	r.lowest, r.given = math.MinInt, true
+	p.feed.Unlock()
+	p.killWorkers(func(w *worker) { w.kill(&doom{reason: doomKilled, err: cause}) })
+	for _, j := range lost {
+		p.fail(j, nil, &brokenError{pool: p.opts.Name, task: j.fn.name, cause: cause})
+	}
+}
+
+// distrust handles a completion or frame that no correct worker makes: if the memory is
+// what is wrong, all of it is given up, else only the worker.
+func (r *pulls) distrust(w *worker, err error) {
+	if errors.Is(err, taskring.ErrCorrupt) {
+		go r.corrupt(err) // the caller has the role
+		return
+	}
+	w.kill(&doom{reason: doomProtocol, err: err})
+}
