@@ -67,45 +67,92 @@ func (r *pulls) fetch() {
 	}
 }
 
-// drain takes all completions that there are. The caller has the role.
-func (r *pulls) drain() (n int) {
+// completion is a task that a worker has completed.
+type completion struct {
+	w    *worker
+	slot int
+	job  *job
+
+	kind    resultKind
+	payload []byte // if it is to be decoded by somebody else
+	err     error  // what the task fails with; nil for success
+	slow    bool   // code of users runs when it is decoded
+}
+
+// mostCompletions is how many are taken at a time: enough to make the locks a small part of
+// the cost.
+const mostCompletions = 64
+
+// drain takes the completions that there are, and has what is queued take their places. It
+// returns how many there were. The caller has the role.
+func (r *pulls) drain() int {
+	p := r.pool
+	r.batch = r.batch[:0]
 	for _, w := range *r.members.Load() {
-		for {
+		for len(r.batch) < mostCompletions {
 			slot, ok, err := r.ring.Next(w.number)
 			if err != nil {
 				r.distrust(w, err)
-				break
 			}
 			if !ok {
 				break
 			}
-			r.take(w, slot)
-			n++
+			r.batch = append(r.batch, completion{w: w, slot: slot})
 		}
 	}
-	if n > 0 {
-		r.pool.handAndGrow()
+	if len(r.batch) == 0 {
+		return 0
 	}
-	return n
+	p.feed.Lock()
+	for i := range r.batch {
+		c := &r.batch[i]
+		if c.job = r.jobs[c.slot]; c.job == nil {
+			continue
+		}
+		c.job.place = placeOver
+		r.started(c.w, c.job)
+	}
+	p.feed.Unlock()
+	for i := range r.batch {
+		if c := &r.batch[i]; c.job != nil {
+			r.decode(c)
+		} else {
+			r.distrust(c.w, fmt.Errorf("%w: completion of slot %d, which has no task", taskring.ErrCorrupt, c.slot))
+		}
+	}
+	p.feed.Lock()
+	for i := range r.batch {
+		if j := r.batch[i].job; j != nil {
+			r.leave(j)
+		}
+	}
+	handed := r.publishQueued()
+	p.feed.Unlock()
+	r.wake(handed)
+	for i := range r.batch {
+		c := &r.batch[i]
+		switch {
+		case c.job == nil:
+		case c.slow:
+			go p.finishSlow(c.job, c.w, c.kind, c.payload)
+		default:
+			p.fail(c.job, c.w, c.err)
+		}
+		c.job, c.payload = nil, nil // not kept until the next batch
+	}
+	p.grow()
+	return len(r.batch)
 }
 
-// take finishes the job of a completed slot.
-func (r *pulls) take(w *worker, slot int) {
-	p := r.pool
-	p.feed.Lock()
-	j := r.jobs[slot]
-	if j == nil {
-		p.feed.Unlock()
-		r.distrust(w, fmt.Errorf("%w: completion of slot %d, which has no task", taskring.ErrCorrupt, slot))
-		return
-	}
-	j.place = placeOver
-	r.started(w, j)
-	p.feed.Unlock()
-	w.done.Add(1)
-	kind, payload, err := r.result(j, slot)
+// decode reads the result of a completed task, while its slot and block are still its own.
+func (r *pulls) decode(c *completion) {
+	j := c.job
+	c.w.done.Add(1)
+	kind, payload, err := r.result(j, c.slot)
 	if err != nil {
-		w.kill(&doom{reason: doomProtocol, err: err}) // nobody else writes what a done task's slot says
+		c.err = err
+		c.w.kill(&doom{reason: doomProtocol, err: err}) // nobody else writes what a done task's slot says
+		return
 	}
 	if began := r.ring.Began(j.ticket); began > 0 {
 		j.fn.counts.took(time.Duration(taskring.Monotonic() - began))
@@ -113,26 +160,19 @@ func (r *pulls) take(w *worker, slot int) {
 	if len(payload) > taskring.Inline {
 		j.fn.noteSize(len(payload))
 	}
-	switch {
-	case err == nil && j.slow(kind):
-		payload = slices.Clone(payload) // the slot is given away
-	case err == nil && (!j.fn.direct || j.items > 0):
+	if c.slow = j.slow(kind); c.slow {
+		c.kind, c.payload = kind, slices.Clone(payload)
+		return
+	}
+	if !j.fn.direct || j.items > 0 || kind != resultValue {
 		// Who has the memory may write it while it is decoded.
 		r.scratch = append(r.scratch[:0], payload...)
 		payload = r.scratch
 	}
-	slow := err == nil && j.slow(kind)
-	if err == nil && !slow {
-		err = j.decode(kind, payload)
+	c.err = j.decode(kind, payload)
+	if cap(r.scratch) > mostHint {
+		r.scratch = nil
 	}
-	p.feed.Lock()
-	r.leave(j)
-	p.feed.Unlock()
-	if slow {
-		go p.finishSlow(j, w, kind, payload)
-		return
-	}
-	p.fail(j, w, err)
 }
 
 // leave clears a job that is done. The caller holds feed.

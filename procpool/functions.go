@@ -46,7 +46,7 @@ func (fs *functions) add(d *futures.Definition) *function {
 		return f
 	}
 	in, out := d.Types()
-	f := &function{number: uint32(len(fs.all)), name: d.Name(), def: d, userCode: codec.RunsUserCode(out), direct: copiesOnly(out)}
+	f := &function{number: uint32(len(fs.all)), name: d.Name(), def: d, userCode: codec.RunsUserCode(out), direct: decodesAtOnce(out)}
 	if err := codec.Check(in); err != nil {
 		f.err = fmt.Errorf("procpool: argument of %s: %w", d.Name(), err)
 	} else if err := codec.Check(out); err != nil {

@@ -76,7 +76,7 @@ type function struct {
 	def      *futures.Definition
 	err      error // why no call of it can travel
 	userCode bool  // decoding a value calls methods of the user's types
-	direct   bool  // decoding a value is a mere copy
+	direct   bool  // decoding a value looks at each byte once
 	counts   functionCounts
 
 	valueSize atomic.Int64 // of the largest value that did not fit inline

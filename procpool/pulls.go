@@ -35,9 +35,10 @@ type pulls struct {
 
 	members atomic.Pointer[[]*worker] // from enlist to bury; replaced under feed
 
-	role    sync.Mutex // who has it takes completions; taken before feed
-	scratch []byte     // the role's
-	spin    wake.Spin  // of goroutines that wait for a task
+	role    sync.Mutex   // who has it takes completions; taken before feed
+	scratch []byte       // the role's
+	batch   []completion // the role's
+	spin    wake.Spin    // of goroutines that wait for a task
 
 	start   sync.Once      // of the fetcher
 	fetcher sync.WaitGroup // its end
@@ -128,26 +129,35 @@ func (r *pulls) waiting() int { return r.ring.Queued() }
 func (r *pulls) hand() {
 	p := r.pool
 	p.feed.Lock()
+	handed := r.publishQueued()
+	p.feed.Unlock()
+	r.wake(handed)
+}
+
+// publishQueued is hand without waking workers. The caller holds feed, and calls wake with
+// the result after giving it up.
+func (r *pulls) publishQueued() (handed int) {
+	p := r.pool
 	if p.queue.Above(r.lowest) && r.ring.Pending() > 0 {
 		p.giveBack(r.recall())
 	}
-	handed := 0
 	for r.room() {
 		j := p.next()
-		if j == nil {
-			break
-		}
-		if !r.publish(j) {
+		if j == nil || !r.publish(j) {
 			break
 		}
 		handed++
 	}
-	p.feed.Unlock()
+	return handed
+}
+
+// wake gets workers for so many published jobs.
+func (r *pulls) wake(handed int) {
 	if handed == 0 {
 		return
 	}
 	r.watch()
-	p.queue.Popped()
+	r.pool.queue.Popped()
 	for range handed {
 		if !r.ring.WakeWorker() {
 			break
@@ -415,8 +425,15 @@ func (f *function) noteSize(n int) {
 // mostHint bounds the block that a task is lent for a value that may be small.
 const mostHint = 1 << 20
 
-// copiesOnly reports whether decoding into a t is a mere copy, so that it does not
-// matter if the bytes change meanwhile.
-func copiesOnly(t reflect.Type) bool {
-	return t.Kind() == reflect.String || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Uint8
+// decodesAtOnce reports whether the bytes of a t are looked at once only when it is decoded,
+// so that it does not matter if somebody changes them meanwhile: numbers, and what is merely
+// copied.
+func decodesAtOnce(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Int32, reflect.Uint, reflect.Uint64, reflect.Uint32:
+		return true
+	case reflect.Slice:
+		return t.Elem().Kind() == reflect.Uint8
+	}
+	return false
 }
