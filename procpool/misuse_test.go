@@ -72,8 +72,8 @@ type secretive struct{ hidden int }
 
 var (
 	hides  = futures.Define("test.hides", func(_ context.Context, s secretive) (int, error) { return s.hidden, nil })
-	cyclic = futures.Define("test.cyclic", func(_ context.Context, l *linked) (*linked, error) {
-		l = &linked{N: 1}
+	cyclic = futures.Define("test.cyclic", func(context.Context, *linked) (*linked, error) {
+		l := &linked{N: 1}
 		l.Next = l
 		return l, nil
 	})

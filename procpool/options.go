@@ -137,13 +137,13 @@ func (o Options) withDefaults() (Options, error) {
 		}
 	}
 	if o.Init != nil && o.Init.err != nil {
-		return o, fmt.Errorf("Init: %w", o.Init.err)
+		return o, fmt.Errorf("option Init: %w", o.Init.err)
 	}
 	if o.Dir != "" {
 		if info, err := os.Stat(o.Dir); err != nil {
-			return o, fmt.Errorf("Dir: %w", err)
+			return o, fmt.Errorf("option Dir: %w", err)
 		} else if !info.IsDir() {
-			return o, fmt.Errorf("Dir: %s is not a directory", o.Dir)
+			return o, fmt.Errorf("option Dir: %s is not a directory", o.Dir)
 		}
 	}
 	o.Workers = orDefault(o.Workers, runtime.GOMAXPROCS(0))

@@ -26,7 +26,6 @@ type sample struct {
 	Any    any
 	Bytes  []byte
 	Key    int `cbor:"1,keyasint"`
-	hidden int //nolint:unused
 }
 
 type fixed struct {
@@ -138,9 +137,9 @@ type overrides struct {
 	N int
 }
 
-func (o overrides) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(o.N)), nil }
+func (o overrides) MarshalText() ([]byte, error) { return []byte(fmt.Sprint(o.N, o.s)), nil }
 func (o *overrides) UnmarshalText(b []byte) error {
-	_, err := fmt.Sscan(string(b), &o.N)
+	_, err := fmt.Sscan(string(b), &o.N, &o.s)
 	return err
 }
 
