@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"sync/atomic"
 	"testing"
 
 	"github.com/futures-go/futures"
@@ -17,11 +16,9 @@ import (
 // odd is a function of which every kind of call fails in its way.
 var odd = futures.Define("test.odd", func(_ context.Context, in oddity) (int, error) {
 	if in.Marks != "" {
-		m, err := marks(in.Marks)
-		if err != nil {
+		if err := countCall(in.Marks, in.N); err != nil {
 			return 0, err
 		}
-		atomic.AddUint32(&m[in.N], 1)
 	}
 	switch {
 	case in.N == in.Exit:
@@ -35,6 +32,9 @@ var odd = futures.Define("test.odd", func(_ context.Context, in oddity) (int, er
 	}
 	return 3 * in.N, nil
 })
+
+// countCall counts a call in a file of marks, where there are any.
+var countCall = func(file string, n int) error { return nil }
 
 type oddity struct {
 	N     int

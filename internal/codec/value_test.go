@@ -18,14 +18,14 @@ import (
 )
 
 type sample struct {
-	Name   string
-	N      int8
-	Inner  *sample
-	List   []sample
-	Table  map[string]float64
-	Any    any
-	Bytes  []byte
-	Key    int `cbor:"1,keyasint"`
+	Name  string
+	N     int8
+	Inner *sample
+	List  []sample
+	Table map[string]float64
+	Any   any
+	Bytes []byte
+	Key   int `cbor:"1,keyasint"`
 }
 
 type fixed struct {

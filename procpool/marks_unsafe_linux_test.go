@@ -58,3 +58,13 @@ func (m *marksFile) count(n int) (begun, ended uint32) {
 	word := atomic.LoadUint32(&m.words[n])
 	return word & 0xffff, word >> 16
 }
+
+func init() {
+	countCall = func(file string, n int) error {
+		m, err := marks(file)
+		if err == nil {
+			atomic.AddUint32(&m[n], 1)
+		}
+		return err
+	}
+}
