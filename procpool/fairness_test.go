@@ -12,10 +12,10 @@ import (
 // they were submitted before anybody knew that it is long.
 func TestShortBehindLong(t *testing.T) {
 	both(t, func(t *testing.T, o procpool.Options) {
-		o.Workers = 2
+		o.Workers, o.KillGrace = 2, time.Millisecond
 		p := open(t, o)
 		ctx := t.Context()
-		for range 20 {
+		for range 10 {
 			long := ruin.Submit(ctx, p, "busy loop")
 			var short []futures.Handle
 			for n := range 200 {

@@ -156,7 +156,7 @@ func (r *pulls) wake(handed int) {
 	if handed == 0 {
 		return
 	}
-	r.watch()
+	r.watchMemory()
 	r.pool.queue.Popped()
 	for range handed {
 		if !r.ring.WakeWorker() {
@@ -208,6 +208,7 @@ func (r *pulls) publish(j *job) bool {
 	t.Block, t.Size = uint64(j.block.Off), uint64(j.block.Cap)
 	if t.Timeout > 0 {
 		r.timed.Add(1)
+		r.watchOvertime()
 	}
 	if t.Timeout > 0 || r.samples.Add(1)%sampleEvery == 0 {
 		t.Flags |= taskring.Timed

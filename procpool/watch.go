@@ -5,63 +5,68 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/futures-go/futures/internal/taskring"
 )
 
-// While there are jobs on the ring or at workers, somebody looks at them now and then:
-// after tasks with a timeout, more often, and after the memory itself, which a worker gone
-// wild may have written anything to (PP7). What nobody will claim or complete any more
-// would otherwise be waited for for ever.
+// While there are jobs on the ring or at workers, somebody looks at them now and then: after
+// tasks with a timeout, if there are any, and after the memory itself, which a worker gone
+// wild may have written anything to (PP7). What nobody will claim or complete any more would
+// otherwise be waited for for ever.
 
 const (
-	watchTick    = time.Second
-	overtimeTick = 5 * time.Millisecond // while there are tasks with a timeout
+	overtimeTick = 5 * time.Millisecond // between two looks at tasks with a timeout
+	memoryTick   = time.Second          // between two looks at the memory
 )
 
-// watch has the jobs looked at as long as there are any.
-func (r *pulls) watch() {
-	if !r.watched.Load() && r.watched.CompareAndSwap(false, true) {
-		time.AfterFunc(r.nextTick(), r.look)
+// tick calls look after a while, unless that is about to happen already.
+func tick(armed *atomic.Bool, after time.Duration, look func()) {
+	if !armed.Load() && armed.CompareAndSwap(false, true) {
+		time.AfterFunc(after, func() {
+			armed.Store(false) // before looking: what comes now is looked at next time
+			look()
+		})
 	}
 }
 
-func (r *pulls) nextTick() time.Duration {
-	if r.timed.Load() > 0 {
-		return overtimeTick
-	}
-	return watchTick
-}
+func (r *pulls) watchOvertime() { tick(&r.overtimeArmed, overtimeTick, r.lookForOvertime) }
+func (r *pulls) watchMemory()   { tick(&r.memoryArmed, memoryTick, r.lookAtMemory) }
 
-// look looks at all jobs.
-func (r *pulls) look() {
+// lookAtMemory gives the memory up if it says what it cannot.
+func (r *pulls) lookAtMemory() {
 	p := r.pool
-	now := time.Now()
-	deep := now.Sub(r.looked) >= watchTick
 	p.feed.Lock()
-	late := r.overtime()
-	var unsound error
-	if deep {
-		r.looked = now
-		unsound = r.unsound()
-	}
+	unsound := r.unsound()
 	left := slices.ContainsFunc(r.jobs, func(j *job) bool { return j != nil })
 	p.feed.Unlock()
-	for _, l := range late {
-		p.overdue(l.w, l.j, doomTimeout)
-	}
-	switch {
-	case unsound != nil:
+	if unsound != nil {
 		r.corrupt(unsound)
-	case deep && left && r.ring.Queued() > 0:
+		return
+	}
+	if !left {
+		return
+	}
+	if r.ring.Queued() > 0 {
 		// Nobody is missing a wake-up, unless somebody has written over it.
 		r.ring.WakeAll()
 		r.ring.Bell().Ring()
 	}
-	r.watched.Store(false)
-	if left {
-		r.watch()
+	r.watchMemory()
+}
+
+// lookForOvertime kills workers whose task does not heed its timeout.
+func (r *pulls) lookForOvertime() {
+	p := r.pool
+	p.feed.Lock()
+	late := r.overtime()
+	p.feed.Unlock()
+	for _, l := range late {
+		p.overdue(l.w, l.j, doomTimeout)
+	}
+	if r.timed.Load() > 0 {
+		r.watchOvertime()
 	}
 }
 
@@ -72,9 +77,6 @@ type lateJob struct {
 
 // overtime returns the jobs that do not heed their timeout. The caller holds feed.
 func (r *pulls) overtime() (late []lateJob) {
-	if r.timed.Load() == 0 {
-		return nil
-	}
 	now := taskring.Monotonic()
 	for _, w := range *r.members.Load() {
 		slot := r.ring.Current(w.number)
