@@ -45,9 +45,10 @@ type pulls struct {
 	closed  atomic.Bool    // it is to end
 	named   []*worker      // that know all functions; guarded by functions.mu
 	timed   atomic.Int64   // jobs on the ring that have a timeout
-	watched atomic.Bool    // somebody will look at the jobs
-	looked  time.Time      // when somebody last looked at the memory; that one's
-	samples atomic.Uint32  // counts jobs, to time some of them
+
+	overtimeArmed, memoryArmed atomic.Bool // somebody will look
+
+	samples atomic.Uint32 // counts jobs, to time some of them
 }
 
 const (
