@@ -83,9 +83,10 @@ func storm(t *testing.T, seed uint64, tasks, kills int, isolated, killing bool) 
 					return
 				}
 				time.Sleep(time.Duration(random.IntN(3000)) * time.Microsecond)
-				workers := p.Inspect().Workers
-				if !slices.ContainsFunc(workers, func(w inspect.Worker) bool { return w.State != inspect.Starting }) {
-					continue // who kills nothing but what starts breaks the pool, rightly
+				// Who kills what starts again and again breaks the pool, rightly.
+				workers := slices.DeleteFunc(p.Inspect().Workers, func(w inspect.Worker) bool { return w.State == inspect.Starting })
+				if len(workers) == 0 {
+					continue
 				}
 				if pid := workers[random.IntN(len(workers))].PID; pid > 0 && syscall.Kill(pid, syscall.SIGKILL) == nil {
 					killed++

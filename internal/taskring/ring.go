@@ -23,8 +23,9 @@ type Ring struct {
 	tail atomic.Uint64 // next ticket; changed by Publish
 	free []uint32      // slots, the last freed on top
 
-	taken []atomic.Uint64 // for each worker the sequence of its next completion; advanced by Next
-	words atomic.Int32    // of the lists of workers, as far as they are used
+	done  [][]atomic.Uint64 // for each worker its ring of completions
+	taken []atomic.Uint64   // for each worker the sequence of its next completion; advanced by Next
+	words atomic.Int32      // of the lists of workers, as far as they are used
 }
 
 // Task is what a worker is told.
@@ -102,6 +103,7 @@ func New(slots, workers int, first uint64) (*Ring, error) {
 	}
 	for w := range r.taken {
 		r.taken[w].Store(first)
+		r.done = append(r.done, l.completions(w))
 	}
 	return r, nil
 }
@@ -306,7 +308,7 @@ func (r *Ring) take(slot int, state uint64) {
 }
 
 func (r *Ring) completion(worker int, sequence uint64) *atomic.Uint64 {
-	return r.region.Uint64(r.completionsAt + (worker*len(r.order)+int(sequence&r.mask))*8)
+	return &r.done[worker][sequence&r.mask]
 }
 
 // Ready reports whether Next would find something, or has found it a moment ago.
