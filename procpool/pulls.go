@@ -385,7 +385,9 @@ func (r *pulls) bury(w *worker) (lost []lostJob) {
 	fs.mu.Unlock()
 
 	r.role.Lock()
-	r.drain()
+	for r.ring.Ready(w.number) && r.drain() > 0 {
+		// All that it has completed counts before what it has lost.
+	}
 	p.feed.Lock()
 	for _, l := range r.ring.Bury(w.number) {
 		j := r.jobs[l.Slot]
