@@ -75,33 +75,45 @@ func valueHint(value any) int {
 // decodeBatch puts the value of a batch into its task.
 func (j *job) decodeBatch(payload []byte) error {
 	batch := j.task.Batch()
-	bad := fmt.Errorf("procpool: value of %s: %w: a batch of %d bytes", j.fn.name, errFrame, len(payload))
-	if len(payload) < batchHead {
-		return bad
-	}
-	took, length := binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:])
-	payload = payload[batchHead:]
-	if length > uint64(len(payload)) || took > uint64(maxDuration) {
-		return bad
-	}
-	if err := codec.Decode(payload[:length], j.task.Output()); err != nil {
+	took, err := decodeBatchValue(payload, j.items, j.task.Output(), func(i int, kind resultKind, record []byte) {
+		batch.Fail(i, j.errorOf(kind, record))
+	})
+	if err != nil {
 		return fmt.Errorf("procpool: values of %s: %w", j.fn.name, err)
+	}
+	batch.Took(took)
+	return nil
+}
+
+// decodeBatchValue takes the value of a batch of so many calls apart: out points to the
+// slice of values, failed is told of each call that has failed.
+func decodeBatchValue(payload []byte, calls int, out any, failed func(i int, kind resultKind, record []byte)) (took time.Duration, err error) {
+	bad := fmt.Errorf("%w: a batch of %d calls in %d bytes", errFrame, calls, len(payload))
+	if len(payload) < batchHead {
+		return 0, bad
+	}
+	ns, length := binary.LittleEndian.Uint64(payload), binary.LittleEndian.Uint64(payload[8:])
+	payload = payload[batchHead:]
+	if length > uint64(len(payload)) || ns > maxDuration {
+		return 0, bad
+	}
+	if err := codec.Decode(payload[:length], out); err != nil {
+		return 0, err
 	}
 	for payload = payload[length:]; len(payload) > 0; {
 		if len(payload) < failureHead {
-			return bad
+			return 0, bad
 		}
 		i, kind := binary.LittleEndian.Uint32(payload), resultKind(payload[4])
 		size := binary.LittleEndian.Uint32(payload[8:])
 		payload = payload[failureHead:]
-		if uint64(size) > uint64(len(payload)) || kind == resultValue || kind >= resultKinds || int(i) >= j.items {
-			return bad
+		if uint64(size) > uint64(len(payload)) || kind == resultValue || kind >= resultKinds || uint64(i) >= uint64(calls) {
+			return 0, bad
 		}
-		batch.Fail(int(i), j.errorOf(kind, payload[:size]))
+		failed(int(i), kind, payload[:size])
 		payload = payload[size:]
 	}
-	batch.Took(time.Duration(took))
-	return nil
+	return time.Duration(ns), nil
 }
 
 const maxDuration = 1<<63 - 1
