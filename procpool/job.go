@@ -179,6 +179,7 @@ func (j *job) settled() {
 	if j.block.Cap > 0 {
 		j.pool.takeBlock(j)
 	}
+	j.payload = nil // who keeps the future does not keep what it was called with
 	j.pool.settled()
 }
 

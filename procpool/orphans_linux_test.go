@@ -56,6 +56,10 @@ func playParent(isolated bool) {
 // TestParentKilled: PP6: of 50 parents that are killed with workers that spin, sleep, and
 // have a child, none leaves a process behind.
 func TestParentKilled(t *testing.T) {
+	t.Run("PR-04 a killed parent takes its workers and their children along", parentKilled)
+}
+
+func parentKilled(t *testing.T) {
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -94,15 +94,16 @@ func (s *streams) hand() {
 		w.taken++
 		w.since = time.Now()
 		j.worker = w
+		payload := j.payload // which is dropped when the job is done, and that may be soon
 		j.task.Started(w.number)
 		p.feed.Unlock()
 		p.queue.Popped()
 		if j.length > smallFrame/2 {
-			go w.send(j) // it fills the pipe, and the worker may be slow to empty it
+			go w.send(j, payload) // it fills the pipe, and the worker may be slow to empty it
 			continue
 		}
 		_ = w.pipes.out.SetWriteDeadline(time.Now().Add(sendTime))
-		w.send(j)
+		w.send(j, payload)
 		_ = w.pipes.out.SetWriteDeadline(time.Time{})
 	}
 }
@@ -112,7 +113,7 @@ func (s *streams) hand() {
 const sendTime = time.Second
 
 // send writes a TASK. If the worker is dead, its end is seen where we read.
-func (w *worker) send(j *job) {
+func (w *worker) send(j *job, payload []byte) {
 	h := taskHead{
 		timeout: int64(j.task.Timeout()), deadline: j.deadline, attempt: uint32(j.task.Attempt()),
 		contextSize: uint32(j.contextSize), nameSize: uint32(len(j.fn.name)),
@@ -123,7 +124,7 @@ func (w *worker) send(j *job) {
 	if j.items > 0 {
 		flags = taskIsBatch
 	}
-	if err := w.out.write(frameTask, flags, j.id, head, j.payload); errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := w.out.write(frameTask, flags, j.id, head, payload); errors.Is(err, os.ErrDeadlineExceeded) {
 		w.kill(&doom{reason: doomProtocol, err: fmt.Errorf("%w: it does not read", errFrame)})
 	}
 }
