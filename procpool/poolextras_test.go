@@ -2,7 +2,6 @@ package procpool_test
 
 import (
 	"errors"
-	"io/fs"
 	"runtime"
 	"slices"
 	"strings"
