@@ -7,9 +7,14 @@ go 1.26.0
 require (
 	github.com/futures-go/futures v0.0.0
 	github.com/klauspost/compress v1.20.3
+	golang.org/x/image v0.47.0
 	golang.org/x/term v0.47.0
 )
 
-require golang.org/x/sys v0.49.0 // indirect
+require (
+	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
 
 replace github.com/futures-go/futures => ../

@@ -21,6 +21,10 @@ run() {
 run first go run ./examples/first README.md LICENSE
 run tutorial go run ./examples/tutorial
 run squash go run ./examples/squash -on goroutines -workers 2 "$(go env GOROOT)/src/net"
+run squash go run ./examples/squash -on processes -workers 2 "$(go env GOROOT)/src/net"
+# Some of its images are bad, so it ends with 1: go run says so with text.
+go build -o "$scratch/thumbnails" ./examples/thumbnails
+run thumbnails bash -c '"$0" -demo -out "$1"; [ $? -eq 1 ]' "$scratch/thumbnails" "$scratch/small"
 run sizing go run ./examples/sizing -quick
 
 # fetch needs a server: it downloads this repository's texts from one on this

@@ -7,12 +7,16 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/gopool"
+	"github.com/futures-go/futures/procpool"
 )
 
 // executors are the places where the work can run.
 var executors = map[string]func(workers int) (futures.Executor, error){
 	"goroutines": func(workers int) (futures.Executor, error) {
 		return gopool.New(gopool.Options{Workers: workers}), nil
+	},
+	"processes": func(workers int) (futures.Executor, error) {
+		return procpool.New(procpool.Options{Workers: workers})
 	},
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/futures-go/futures"
+	"github.com/futures-go/futures/procpool"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -83,6 +84,9 @@ func newEncoder() *zstd.Encoder {
 }
 
 func workerName(ctx context.Context) string {
+	if number, ok := procpool.Worker(ctx); ok {
+		return fmt.Sprintf("process %d, worker %d", os.Getpid(), number)
+	}
 	if t := futures.CurrentTask(ctx); t != nil {
 		return fmt.Sprintf("worker %d", t.Worker())
 	}

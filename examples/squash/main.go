@@ -16,9 +16,12 @@ import (
 	"runtime"
 	"slices"
 	"time"
+
+	"github.com/futures-go/futures/procpool"
 )
 
 func main() {
+	procpool.ServeIfWorker()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {

@@ -10,10 +10,14 @@ import (
 	"testing"
 
 	"github.com/futures-go/futures/internal/leakcheck"
+	"github.com/futures-go/futures/procpool"
 	"github.com/klauspost/compress/zstd"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+func TestMain(m *testing.M) {
+	procpool.ServeIfWorker()
+	leakcheck.Main(m)
+}
 
 // tree writes files below a new directory.
 func tree(t *testing.T, files map[string]string) string {
@@ -31,16 +35,22 @@ func tree(t *testing.T, files map[string]string) string {
 }
 
 func TestSquash(t *testing.T) {
+	for on := range executors {
+		t.Run(on, func(t *testing.T) { squashOn(t, on) })
+	}
+}
+
+func squashOn(t *testing.T, on string) {
 	files := map[string]string{"a.txt": strings.Repeat("ab", 50_000), "d/empty": "", "d/e/f": "small"}
 	root, target := tree(t, files), t.TempDir()
 	if err := os.Symlink(root, filepath.Join(root, "d", "loop")); err != nil {
 		t.Fatal(err)
 	}
 	var out strings.Builder
-	if err := run(t.Context(), []string{"-workers", "2", "-out", target, root}, &out); err != nil {
+	if err := run(t.Context(), []string{"-on", on, "-workers", "2", "-out", target, root}, &out); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{`3 files, 0\.1 MB`, `on goroutines: \d`, `worker \d +\d`, `workers were \d+\.\d+ times as fast`} {
+	for _, want := range []string{`3 files, 0\.1 MB`, `on ` + on + `: \d`, `worker \d +\d`, `workers were \d+\.\d+ times as fast`} {
 		if !regexp.MustCompile(want).MatchString(out.String()) {
 			t.Errorf("the output lacks %s:\n%s", want, out.String())
 		}
@@ -79,11 +89,11 @@ func TestFailuresStopNothing(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	root := tree(t, map[string]string{"a": "a"})
 	for text, args := range map[string][]string{
-		"-on moon: there is goroutines": {"-on", "moon", root},
-		"usage: squash":                 {},
-		"with N at least 1":             {"-workers", "0", root},
-		"no such file":                  {filepath.Join(root, "nowhere")},
-		"no files":                      {t.TempDir()},
+		"-on moon: there is goroutines, processes": {"-on", "moon", root},
+		"usage: squash":     {},
+		"with N at least 1": {"-workers", "0", root},
+		"no such file":      {filepath.Join(root, "nowhere")},
+		"no files":          {t.TempDir()},
 	} {
 		if err := run(t.Context(), args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%v: got %v, want %q", args, err, text)

@@ -11,10 +11,12 @@ import (
 	"io"
 	"os"
 	"strings"
+
+	"github.com/futures-go/futures/procpool"
 )
 
-// parts in the order in which they are read. Those that need processes, and
-// queues, counters and pipes between them, follow the last one.
+// parts in the order in which they are read. Those that need queues, counters and
+// pipes between processes follow the last one.
 var parts = []struct {
 	name, title string
 	run         func(ctx context.Context, out io.Writer) error
@@ -25,9 +27,11 @@ var parts = []struct {
 	{"sums", "Sums, and errors where the results are", sums},
 	{"map", "A lazy map over numbers without end", lazyMap},
 	{"stop", "Cancel, time out, try again", stop},
+	{"processes", "Sums in processes, and what happens when one dies", processes},
 }
 
 func main() {
+	procpool.ServeIfWorker() // a worker process serves here and never returns
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "tutorial:", err)
 		os.Exit(1)

@@ -6,9 +6,13 @@ import (
 	"testing"
 
 	"github.com/futures-go/futures/internal/leakcheck"
+	"github.com/futures-go/futures/procpool"
 )
 
-func TestMain(m *testing.M) { leakcheck.Main(m) }
+func TestMain(m *testing.M) {
+	procpool.ServeIfWorker()
+	leakcheck.Main(m)
+}
 
 func TestTutorial(t *testing.T) {
 	for range 3 {
@@ -24,6 +28,8 @@ func TestTutorial(t *testing.T) {
 			`above 10000 is 10201\nthose before it sum up to 338350; 109 numbers were read`,
 			`cancel a queued one: true, it is cancelled`, `it is cancelled with "futures: cancelled"`, `ErrTimeout is true`,
 			`stop waiting: "futures: wait ended: context deadline exceeded", the task is running`, `attempt 3 went well`,
+			`sum: 499999500000\nsum: 1999999000000\nan error of ours, from another process: .*: -1`, `this is process (\d+), a task ran in process \d+`,
+			`the worker lives: a plain panic\nexit: .* exit code 3, .*\npanic elsewhere: .* exit code 2, .*\n.*right again: 499500 <nil>`,
 		} {
 			if !regexp.MustCompile(want).MatchString(out.String()) {
 				t.Errorf("the output lacks %s:\n%s", want, out.String())
