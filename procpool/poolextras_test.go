@@ -122,10 +122,11 @@ func TestExtrasOfPool(t *testing.T) {
 		t.Run("MP-10 what a task was called with is released when it is done", func(t *testing.T) {
 			p := open(t, o)
 			released := make(chan struct{})
-			in := &linked{N: 3}
-			runtime.AddCleanup(in, func(c chan struct{}) { close(c) }, released)
-			f := count.Submit(ctx, p, in)
-			in = nil
+			f := func() *futures.Future[int] {
+				in := &linked{N: 3}
+				runtime.AddCleanup(in, func(c chan struct{}) { close(c) }, released)
+				return count.Submit(ctx, p, in)
+			}()
 			if v, err := f.Result(ctx); v != 3 || err != nil {
 				t.Errorf("%d, %v", v, err)
 			}

@@ -56,7 +56,7 @@ func decode(path string) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	img, _, err := image.Decode(file)
 	if err != nil {
 		return nil, fmt.Errorf("no image: %w", err)
