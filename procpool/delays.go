@@ -48,6 +48,9 @@ func (p *Pool) delay(j *job, wait time.Duration) {
 	p.feed.Lock()
 	j.place = placeDelayed // from here on it can be cancelled
 	p.feed.Unlock()
+	if p.refuses.Load() {
+		p.refuseAll()
+	}
 	if p.stopAll.Load() {
 		j.task.Cancel()
 	}
@@ -77,7 +80,7 @@ func (p *Pool) requeue(j *job) {
 	j.place = placeQueued
 	p.queue.Requeue(j.task)
 	p.feed.Unlock()
-	if p.refusal() != nil {
+	if p.refuses.Load() {
 		p.refuseAll()
 	}
 	if p.stopAll.Load() {

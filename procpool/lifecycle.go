@@ -105,7 +105,8 @@ func (p *Pool) takeUnstarted(fn func(t *futures.Task, inQueue bool)) {
 }
 
 // refuseAll fails the tasks that no worker has started, because the pool is broken or
-// was killed.
+// was killed. Pool.refuses is set by then, so that none of them is handed over between
+// what is taken from the workers and what is taken from the queue.
 func (p *Pool) refuseAll() {
 	p.takeUnstarted(func(t *futures.Task, inQueue bool) {
 		j := t.Host().(*job)
@@ -166,6 +167,7 @@ func (p *Pool) breakDown(cause error) {
 		return
 	}
 	p.broken = cause
+	p.refuses.Store(true)
 	p.mu.Unlock()
 	p.queue.Refuse(&brokenError{pool: p.opts.Name, cause: cause})
 	p.refuseAll()
@@ -207,6 +209,7 @@ func (p *Pool) end(stop func(*worker)) error {
 	if p.killed == nil {
 		p.killed = errKilled
 	}
+	p.refuses.Store(true)
 	p.mu.Unlock()
 	p.beginClose(errKilled)
 	p.refuseAll()

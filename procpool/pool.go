@@ -46,6 +46,7 @@ type Pool struct {
 	broken error // why it cannot run anything any more
 	killed error // Kill or Terminate was called
 
+	refuses    atomic.Bool   // broken or killed: nothing is handed to a worker any more
 	stopAll    atomic.Bool   // Shutdown has begun to cancel: what is delayed from now on is cancelled too
 	done       chan struct{} // closed once, when closed and nothing is left
 	finished   sync.Once

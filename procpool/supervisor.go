@@ -181,7 +181,7 @@ func (p *Pool) again(j *job, w *worker) {
 	switch {
 	case !back: // told to stop
 		p.finish(j, w, fmt.Errorf("%w: %w", futures.ErrCancelled, errNotStarted))
-	case p.refusal() != nil:
+	case p.refuses.Load():
 		p.refuseAll()
 	case p.stopAll.Load():
 		j.task.Cancel()

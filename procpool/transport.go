@@ -69,6 +69,9 @@ type lostJob struct {
 // next returns the job to hand over next: it is placeHanded, and the caller's. The
 // caller holds feed. Afterwards it calls Popped on the queue.
 func (p *Pool) next() *job {
+	if p.refuses.Load() {
+		return nil // refuseAll takes them
+	}
 	for {
 		if n := len(p.returned); n > 0 && !p.queue.Above(p.returned[0].task.Priority()) {
 			j := p.returned[0]
