@@ -104,7 +104,7 @@ func TestExtrasOfPool(t *testing.T) {
 			o := o
 			o.Workers, o.Queue = 128, 256
 			p := open(t, o)
-			file := gate(t)
+			file := gate(t, p)
 			var fs []*futures.Future[int]
 			for range 128 {
 				fs = append(fs, await.Submit(ctx, p, file))
@@ -190,7 +190,7 @@ func TestEventsAndInspect(t *testing.T) {
 		o.Workers, o.Logger = 1, quiet
 		o.Events = func(e inspect.Event) { events <- e }
 		p := open(t, o)
-		file := gate(t)
+		file := gate(t, p)
 		f := await.Submit(t.Context(), p, file)
 		waitFor(file + ".started")
 		queued := double.Submit(t.Context(), p, 1)

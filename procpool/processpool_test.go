@@ -80,7 +80,12 @@ func waitFor(file string) {
 }
 
 // gate is a file that tasks wait for.
-func gate(t *testing.T) string { return t.TempDir() + "/gate" }
+// gate returns the name of a file that tasks of p wait for; p ends before its directory does.
+func gate(t *testing.T, p *procpool.Pool) string {
+	dir := t.TempDir()
+	t.Cleanup(func() { p.Close() })
+	return dir + "/gate"
+}
 
 func openGate(t *testing.T, file string) {
 	t.Helper()
@@ -166,7 +171,7 @@ func TestProcessPool(t *testing.T) {
 	each("PP-09 never more processes than workers", func(t *testing.T, ctx context.Context, o procpool.Options) {
 		o.Workers, o.Queue = 3, 100
 		p := open(t, o)
-		file := gate(t)
+		file := gate(t, p)
 		var fs []*futures.Future[int]
 		for range 15 * 3 {
 			fs = append(fs, await.Submit(ctx, p, file))
@@ -196,7 +201,7 @@ func TestProcessPool(t *testing.T) {
 		o.Workers = 8
 		p := open(t, o)
 		for range 5 {
-			file := gate(t)
+			file := gate(t, p)
 			a, b, c := await.Submit(ctx, p, file), await.Submit(ctx, p, file), await.Submit(ctx, p, file)
 			openGate(t, file)
 			if _, err := futures.Gather(ctx, a, b, c); err != nil {
@@ -256,7 +261,7 @@ func TestProcessPool(t *testing.T) {
 	each("PP-17 PP-24 PP-27 SD-04 a pool that is killed", func(t *testing.T, ctx context.Context, o procpool.Options) {
 		o.Workers, o.MaxTasksPerWorker = 1, 1
 		p := open(t, o)
-		file := gate(t)
+		file := gate(t, p)
 		running, queued := await.Submit(ctx, p, file), double.Submit(ctx, p, 1)
 		waitFor(file + ".started")
 		if err := p.Kill(); err != nil {
@@ -294,7 +299,7 @@ func TestProcessPool(t *testing.T) {
 	each("PP-21 Terminate terminates", func(t *testing.T, ctx context.Context, o procpool.Options) {
 		o.KillGrace = time.Minute
 		p := open(t, o)
-		file := gate(t)
+		file := gate(t, p)
 		f := await.Submit(ctx, p, file)
 		waitFor(file + ".started")
 		if err := p.Terminate(); err != nil {
@@ -325,7 +330,7 @@ func TestProcessPool(t *testing.T) {
 	each("PP-29 running means that a worker has started it", func(t *testing.T, ctx context.Context, o procpool.Options) {
 		o.Workers = 2
 		p := open(t, o)
-		file := gate(t)
+		file := gate(t, p)
 		var fs []*futures.Future[int]
 		for range 8 {
 			fs = append(fs, await.Submit(ctx, p, file))

@@ -126,6 +126,8 @@ func (r *pulls) idOf(j *job) uint64 { return j.ticket.ID() }
 
 func (r *pulls) waiting() int { return r.ring.Queued() }
 
+func (r *pulls) ahead() bool { return true }
+
 // hand publishes what is queued as far as there is room, in the order of priority.
 func (r *pulls) hand() {
 	p := r.pool

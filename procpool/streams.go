@@ -24,6 +24,7 @@ func (s *streams) files() []syscall.Conn { return nil }
 func (s *streams) enlist(*worker)        {}
 func (s *streams) close() error          { return nil }
 func (s *streams) waiting() int          { return 0 }
+func (s *streams) ahead() bool           { return false }
 func (s *streams) recall() []*job        { return nil }
 func (s *streams) await(*futures.Task)   {}
 func (s *streams) refresh(*job)          {}

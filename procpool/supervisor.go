@@ -248,8 +248,8 @@ func (p *Pool) busy(w *worker) bool {
 	return j != nil
 }
 
-// retire makes a worker go when it has finished what it does. One that is not ready is
-// killed: it has nothing.
+// retire makes a worker go when it has finished what it does. One that cannot have a task
+// yet is killed.
 func (p *Pool) retire(w *worker) {
 	p.mu.Lock()
 	before := w.state
@@ -257,7 +257,7 @@ func (p *Pool) retire(w *worker) {
 	p.mu.Unlock()
 	switch {
 	case !moved:
-	case before == stateReady:
+	case before == stateReady, before == stateInitializing && p.transport.ahead() && p.outstanding.Load() > 0:
 		p.transport.retire(w)
 		p.expectExit(w)
 	default:

@@ -25,6 +25,9 @@ type transport interface {
 	handle(w *worker, f frame) error
 	// retire makes a worker take no more tasks and go when it has finished.
 	retire(w *worker)
+	// ahead reports whether a worker may have a task before the pool has heard that it is
+	// ready.
+	ahead() bool
 	// bury takes a dead worker's jobs; those in done have an outcome all the same.
 	bury(w *worker) (lost []lostJob)
 

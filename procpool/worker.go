@@ -227,7 +227,11 @@ func (w *worker) handle(f frame) error {
 		return w.greet()
 	case frameReady:
 		if !p.move(w, stateReady) {
-			return w.outOfPlace("READY")
+			err := w.outOfPlace("READY")
+			if err == nil {
+				w.ready.Store(true) // and it goes
+			}
+			return err
 		}
 		w.ready.Store(true)
 		p.emit(inspect.Event{Kind: inspect.WorkerStart, Worker: w.number})
@@ -301,6 +305,7 @@ func (w *worker) initializerFailed(f frame) {
 	p.opts.logger().Error("procpool: initializer failed", "pool", p.opts.Name, "worker", w.number, "pid", w.pid, "err", err)
 	p.breakDown(fmt.Errorf("initializer: %w", err))
 	p.retire(w)
+	w.kill(nil)
 }
 
 // kill ends the process and its group; d may be nil.
