@@ -39,6 +39,7 @@ type job struct {
 	block  arena.Block
 	ticket taskring.Ticket // on the ring
 	worker *worker         // that has been seen to have it, or was sent it
+	adrift bool            // on the ring, and at the last look between two states
 
 	// Guarded by contexts.mu.
 	watch                    *contextWatch // of the submitter's context

@@ -174,7 +174,10 @@ func (r *pulls) room() bool {
 	if r.given {
 		return false
 	}
-	if r.mixed && r.ring.Pending() >= 2*max(1, len(*r.members.Load())) {
+	few := 2 * max(1, len(*r.members.Load()))
+	// What was withdrawn pends until a worker comes by, which may be when nobody looks
+	// here again; so it must not count.
+	if r.mixed && r.ring.Pending() >= few && r.ring.Queued() >= few {
 		return false
 	}
 	return r.ring.Room()
@@ -222,7 +225,7 @@ func (r *pulls) publish(j *job) bool {
 	priority := j.task.Priority()
 	r.lowest = min(r.lowest, priority)
 	r.mixed = r.mixed || priority != 0
-	j.ticket = r.ring.Publish(&t, inline)
+	j.ticket, j.adrift = r.ring.Publish(&t, inline), false
 	r.jobs[j.ticket.Slot] = j
 	return true
 }
@@ -262,10 +265,8 @@ func (r *pulls) refresh(j *job) {
 	if number < 0 {
 		return
 	}
-	for _, w := range *r.members.Load() {
-		if w.number == number {
-			r.started(w, j)
-		}
+	if w := r.member(number); w != nil {
+		r.started(w, j)
 	}
 }
 

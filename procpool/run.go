@@ -180,12 +180,12 @@ func (p *pulled) bytes(kind resultKind, b []byte) error {
 		return nil
 	}
 	// There is no room in the shared memory. The frame takes the place of the
-	// completion, and the slot is the parent's from here on.
-	s.ring.Abandon()
+	// completion, and the slot is the parent's when it has read it.
 	if err := s.out.write(frameResult, uint8(kind), p.claim.ID(), b); err != nil {
 		s.leave(exitSetup, err)
 		select {}
 	}
+	s.ring.Abandon()
 	return nil
 }
 

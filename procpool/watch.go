@@ -34,16 +34,21 @@ func tick(armed *atomic.Bool, after time.Duration, look func()) {
 func (r *pulls) watchOvertime() { tick(&r.overtimeArmed, overtimeTick, r.lookForOvertime) }
 func (r *pulls) watchMemory()   { tick(&r.memoryArmed, memoryTick, r.lookAtMemory) }
 
-// lookAtMemory gives the memory up if it says what it cannot.
+// lookAtMemory gives the memory up if it says what it cannot, and ends workers whose task
+// will never arrive.
 func (r *pulls) lookAtMemory() {
 	p := r.pool
 	p.feed.Lock()
 	unsound := r.unsound()
+	lost := r.lookForAdrift()
 	left := slices.ContainsFunc(r.jobs, func(j *job) bool { return j != nil })
 	p.feed.Unlock()
 	if unsound != nil {
 		r.corrupt(unsound)
 		return
+	}
+	for _, l := range lost {
+		l.w.kill(&doom{reason: doomProtocol, err: fmt.Errorf("procpool: it stopped between claiming and completing a task of %s", l.j.fn.name)})
 	}
 	if !left {
 		return
@@ -70,13 +75,13 @@ func (r *pulls) lookForOvertime() {
 	}
 }
 
-type lateJob struct {
+type workerJob struct {
 	w *worker
 	j *job
 }
 
 // overtime returns the jobs that do not heed their timeout. The caller holds feed.
-func (r *pulls) overtime() (late []lateJob) {
+func (r *pulls) overtime() (late []workerJob) {
 	now := taskring.Monotonic()
 	for _, w := range *r.members.Load() {
 		slot := r.ring.Current(w.number)
@@ -89,7 +94,7 @@ func (r *pulls) overtime() (late []lateJob) {
 		}
 		if began := r.ring.Began(j.ticket); began > 0 && now-began > int64(j.task.Timeout()+r.pool.grace()) {
 			r.started(w, j)
-			late = append(late, lateJob{w, j})
+			late = append(late, workerJob{w, j})
 		}
 	}
 	return late
@@ -101,8 +106,43 @@ func (r *pulls) unsound() error {
 		return fmt.Errorf("%w: the head of the ring", taskring.ErrCorrupt)
 	}
 	for _, j := range r.jobs {
-		if j != nil && j.place == placeHanded && !r.ring.Sound(j.ticket) {
+		if j == nil || j.place != placeHanded {
+			continue
+		}
+		if !r.ring.Sound(j.ticket) {
 			return fmt.Errorf("%w: the slot of a task of %s", taskring.ErrCorrupt, j.fn.name)
+		}
+		if number, _ := r.ring.Owner(j.ticket); number >= 0 && r.member(number) == nil {
+			return fmt.Errorf("%w: a task of %s has worker %d, which there is not", taskring.ErrCorrupt, j.fn.name, number)
+		}
+	}
+	return nil
+}
+
+// lookForAdrift returns the workers that have a task which was adrift at the last look too.
+// They are killed, so that their burial tells what became of it. The caller holds feed.
+func (r *pulls) lookForAdrift() (lost []workerJob) {
+	for _, j := range r.jobs {
+		if j == nil || j.place != placeHanded {
+			continue
+		}
+		was := j.adrift
+		if j.adrift = r.ring.Adrift(j.ticket); !was || !j.adrift {
+			continue
+		}
+		number, _ := r.ring.Owner(j.ticket)
+		if w := r.member(number); w != nil {
+			lost = append(lost, workerJob{w, j})
+		}
+	}
+	return lost
+}
+
+// member returns the worker of that number, or nil.
+func (r *pulls) member(number int) *worker {
+	for _, w := range *r.members.Load() {
+		if w.number == number {
+			return w
 		}
 	}
 	return nil

@@ -201,21 +201,41 @@ func (r *Ring) Owner(t Ticket) (worker int, begun bool) {
 	return -1, false
 }
 
-// Sound reports whether the memory still says of a published task what it can: that it is
+// Sound reports whether the memory says of a published task what it can: that it is
 // queued, or that some worker has it (R5).
 func (r *Ring) Sound(t Ticket) bool {
+	head := r.head.Load() // first: it passes a task only after that was claimed
 	state := r.slot[t.Slot].state.Load()
 	if state>>slotBits != t.number&ticketMask || ownerOf(state) > r.workers {
 		return false
 	}
 	switch statusOf(state) {
 	case statusQueued:
-		// It is before head only for who has not claimed it yet.
-		return ownerOf(state) == 0 && r.tail.Load()-t.number <= uint64(len(r.order)) && r.order[t.number&r.mask].Load() == t.entry()
+		return ownerOf(state) == 0 && t.number-head < uint64(len(r.order)) && r.order[t.number&r.mask].Load() == t.entry()
 	case statusClaimed, statusBegun, statusDone:
 		return ownerOf(state) > 0
 	}
 	return statusOf(state) == statusTaken
+}
+
+// Adrift reports whether a task is between two states where none stays for long: claimed
+// and not begun, begun by a worker that says it runs another, or done without a completion
+// to be taken. What stays there was stopped or written over, and never arrives.
+func (r *Ring) Adrift(t Ticket) bool {
+	state := r.slot[t.Slot].state.Load()
+	worker := ownerOf(state) - 1
+	if state>>slotBits != t.number&ticketMask || worker < 0 || worker >= r.workers {
+		return false
+	}
+	switch statusOf(state) {
+	case statusClaimed:
+		return true
+	case statusBegun:
+		return r.Current(worker) != t.Slot
+	case statusDone:
+		return !r.Ready(worker)
+	}
+	return false
 }
 
 // HeadSound reports whether head is where it can be.
