@@ -46,6 +46,8 @@ type job struct {
 	nextWatched, prevWatched *job
 	unwatched                bool // there will be no watch any more
 
+	wantless bool // it does not count in Pool.wanting any more; its resolver's
+
 	mu       sync.Mutex
 	over     bool        // resolved: nothing needs to be armed any more
 	deadly   *time.Timer // kills the worker, once the context has ended
@@ -168,8 +170,18 @@ func (p *Pool) takeBlock(j *job) {
 	}
 }
 
+// unwanted notes that no worker is needed for the job any more. That is before its outcome
+// can be seen: who has seen it and submits another one needs no worker more.
+func (j *job) unwanted() {
+	if !j.wantless {
+		j.wantless = true
+		j.pool.wanting.Add(-1)
+	}
+}
+
 // settled gives back what an unfinished job holds.
 func (j *job) settled() {
+	j.unwanted()
 	j.mu.Lock()
 	j.over = true
 	j.disarm()

@@ -27,7 +27,8 @@ type Pool struct {
 
 	limit       atomic.Int32 // workers that there may be
 	live        atomic.Int32 // len(workers); changed under mu
-	outstanding atomic.Int64 // tasks accepted and not resolved
+	outstanding atomic.Int64 // tasks accepted and not settled; Close waits for them
+	wanting     atomic.Int64 // those of them whose outcome nobody can have seen yet: workers are for these
 
 	queue  *taskqueue.Queue
 	delays delays
@@ -161,6 +162,7 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	}
 	t.Accept(j)
 	p.outstanding.Add(1)
+	p.wanting.Add(1)
 	p.emitTask(inspect.TaskQueued, t, nil, nil)
 	if err := p.queue.Push(ctx, t); err != nil {
 		j.settled()

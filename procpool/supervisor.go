@@ -41,7 +41,7 @@ const (
 
 // grow starts workers for tasks that have none.
 func (p *Pool) grow() {
-	if p.outstanding.Load() <= int64(p.live.Load()) || p.live.Load() >= p.limit.Load() {
+	if p.wanting.Load() <= int64(p.live.Load()) || p.live.Load() >= p.limit.Load() {
 		return
 	}
 	p.mu.Lock()
@@ -55,7 +55,7 @@ func (p *Pool) growLocked(least int) {
 	if p.killed != nil || p.broken != nil || p.pause != nil {
 		return
 	}
-	need := max(int64(least), p.outstanding.Load()-int64(p.delays.len()))
+	need := max(int64(least), p.wanting.Load()-int64(p.delays.len()))
 	for int64(p.live.Load()) < min(need, int64(p.limit.Load())) {
 		p.startWorker()
 		if p.failures > 0 {
