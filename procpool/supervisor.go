@@ -21,6 +21,7 @@ type supervisor struct {
 	last     error           // the cause of the last of them
 	pause    *time.Timer     // until the next start after a failure; nil if there is none
 	reaper   *time.Timer     // looks for idle workers; nil if there are no workers
+	over     bool            // the pool is closed and the last worker has gone: no other one comes
 }
 
 const (
@@ -52,7 +53,7 @@ func (p *Pool) grow() {
 // growLocked starts as many workers as there are tasks, and at least as many as given,
 // but not more than there may be. The caller holds p.mu.
 func (p *Pool) growLocked(least int) {
-	if p.killed != nil || p.broken != nil || p.pause != nil {
+	if p.over || p.killed != nil || p.broken != nil || p.pause != nil {
 		return
 	}
 	need := max(int64(least), p.wanting.Load()-int64(p.delays.len()))

@@ -47,7 +47,7 @@ type transport interface {
 	// current returns the job that a worker runs and since when, if that is known, with
 	// feed and Pool.mu held.
 	current(w *worker) (j *job, since time.Time)
-	// holds reports whether a worker has a job that has begun, with feed held.
+	// holds reports whether a worker has a job and has not completed it, with feed held.
 	holds(w *worker, j *job) bool
 	// waiting returns how many jobs were handed over and have not been started.
 	waiting() int
