@@ -42,7 +42,8 @@ type transport interface {
 	recall() []*job
 	// handed returns the jobs that were handed over, with feed held.
 	handed() []*job
-	// idOf returns the id by which CANCEL names a job that was handed over.
+	// idOf returns the id by which frames name a job that was handed over, with feed held.
+	// Each attempt has its own.
 	idOf(j *job) uint64
 	// current returns the job that a worker runs and since when, if that is known, with
 	// feed and Pool.mu held.
