@@ -275,10 +275,11 @@ func (r *Ring) Free(slot int) {
 }
 
 // Pending returns how many tasks were published and not passed by head, withdrawn ones
-// included: an upper bound of Queued that costs two loads.
+// included: an upper bound of Queued that costs two loads. It is at most the number of slots,
+// also if head was written over (R5).
 func (r *Ring) Pending() int {
 	h := r.head.Load() // first, since it may pass what the tail was
-	return max(0, int(r.tail.Load()-h))
+	return min(max(0, int(r.tail.Load()-h)), len(r.order))
 }
 
 // Queued counts the tasks that are queued. What is published or claimed meanwhile may
