@@ -210,6 +210,7 @@ func (s *server) borrow(c *taskring.Claim, size int) []byte {
 		s.leave(exitSetup, err)
 		select {}
 	}
+	assert.Reach("NEED sent")
 	f := <-s.grants
 	offset, length, err := parseBlock(f.payload)
 	if err == nil && length == 0 {
