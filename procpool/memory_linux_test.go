@@ -1,13 +1,36 @@
 package procpool
 
 import (
+	"context"
 	"encoding/binary"
 	"testing"
+	"time"
 
+	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/internal/arena"
 	"github.com/futures-go/futures/internal/shm"
 	"github.com/futures-go/futures/internal/taskring"
 )
+
+var bounce = futures.Define("test.bounce", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+
+// TestIdlePoolGivesMemoryBack: the memory in which large values have travelled goes with the
+// idle workers.
+func TestIdlePoolGivesMemoryBack(t *testing.T) {
+	p, err := New(Options{Workers: 1, IdleTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for range 3 {
+		if b, err := bounce.Submit(t.Context(), p, make([]byte, 8<<20)).Result(t.Context()); len(b) != 8<<20 || err != nil {
+			t.Fatalf("%d bytes, %v", len(b), err)
+		}
+		for p.arena.Stats().Warm > 0 || len(p.Inspect().Workers) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
 
 // FuzzClaim: what a worker reads from shared memory of a task that it has claimed is within
 // the memory, or an error.
