@@ -1,0 +1,394 @@
+package family
+
+import (
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"weak"
+
+	"github.com/futures-go/futures/internal/shm"
+	"github.com/futures-go/futures/internal/wake"
+)
+
+// Ref names an object, in any process.
+type Ref struct {
+	Family     ID
+	Index      uint32
+	Generation uint32
+	Kind       uint8
+}
+
+// Object is an object as this process uses it. Who uses its memory keeps the Object
+// reachable until it is done (runtime.KeepAlive): when nobody here has it any more, this
+// process lets go of it.
+type Object struct {
+	family *Family
+	member *member
+	ref    Ref
+	off    int // of the block
+	size   int // that was asked for
+	state  *atomic.Uint64
+	live   uint64 // what state is while the object is live
+
+	once  sync.Once
+	local any // what the kind's own package needs of it in this process
+}
+
+// Local returns what this process keeps with the object, made by the first call.
+func (o *Object) Local(make func(o *Object) any) any {
+	o.once.Do(func() { o.local = make(o) })
+	return o.local
+}
+
+// Ref returns the object's name.
+func (o *Object) Ref() Ref { return o.ref }
+
+// Region returns the memory in which the object is, from Offset on, Size bytes.
+func (o *Object) Region() *shm.Region { return o.family.region }
+
+// Family returns the object's family.
+func (o *Object) Family() *Family { return o.family }
+
+// Offset returns where the object begins; a multiple of 128, and of the size of a page if
+// the object is that large.
+func (o *Object) Offset() int { return o.off }
+
+// Size returns the object's size in bytes.
+func (o *Object) Size() int { return o.size }
+
+// Owner returns by which name locks know this process.
+func (o *Object) Owner() uint32 { return o.member.owner }
+
+// Number returns the number of this process among the members.
+func (o *Object) Number() int { return o.member.number }
+
+// Word returns the word at an offset within the object.
+func (o *Object) Word(off int) *atomic.Uint64 { return o.family.region.Uint64(o.off + off) }
+
+// Word32 returns the half word at an offset within the object.
+func (o *Object) Word32(off int) *atomic.Uint32 { return o.family.region.Uint32(o.off + off) }
+
+// Bytes returns the object's memory.
+func (o *Object) Bytes() []byte { return o.family.region.Bytes()[o.off:][:o.size:o.size] }
+
+// Shape returns what the creator said that both sides must agree on.
+func (o *Object) Shape() uint64 { return o.family.objectWord(o.ref.Index, objShape).Load() }
+
+// Closed reports whether somebody has closed the object.
+func (o *Object) Closed() bool { return o.state.Load() != o.live }
+
+// Marked returns a number above those of all members that ever were.
+func (o *Object) Marked() int { return o.family.marked(offMemberMark, MaxMembers) }
+
+func (f *Family) objectWord(index uint32, off int) *atomic.Uint64 {
+	return f.word(offObjects + int(index)*objectSize + off)
+}
+
+func (f *Family) objectWord32(index uint32, off int) *atomic.Uint32 {
+	return f.word32(offObjects + int(index)*objectSize + off)
+}
+
+func (f *Family) holdWord(number int, index uint32) *atomic.Uint64 {
+	return f.word(offHolds + number*holdSize + int(index/64)*8)
+}
+
+func holdMask(index uint32) uint64 { return 1 << (index % 64) }
+
+// Create makes an object of so many bytes, all zero but for what init writes before anybody
+// else can open it. The shape is for Object.Shape.
+func (f *Family) Create(kind uint8, size int, shape uint64, init func(o *Object)) (*Object, error) {
+	m, err := f.enter()
+	if err != nil {
+		return nil, err
+	}
+	o, err := f.create(m, kind, size, shape, init)
+	if err != nil {
+		f.exit(m)
+		return nil, err
+	}
+	f.keep(o)
+	return o, nil
+}
+
+func (f *Family) create(m *member, kind uint8, size int, shape uint64, init func(o *Object)) (*Object, error) {
+	a := f.allocator(m)
+	if err := a.lock(); err != nil {
+		return nil, err
+	}
+	index, generation, err := a.place(kind)
+	var off, class int
+	if err == nil {
+		off, class, err = a.alloc(index, size)
+	}
+	a.unlock()
+	if err != nil {
+		return nil, err
+	}
+	creating := objectState(generation, kind, objectCreating)
+	if err := f.region.Reserve(off, size); err != nil {
+		f.discard(m, index, creating)
+		return nil, fmt.Errorf("family: %w", err)
+	}
+	if class < largeClass { // a large one was punched
+		clear(f.region.Bytes()[off:][:size])
+	}
+	f.objectWord(index, objSize).Store(uint64(size))
+	f.objectWord(index, objShape).Store(shape)
+	f.objectWord(index, objSent).Store(0)
+	o := &Object{
+		family: f, member: m, off: off, size: size,
+		ref:   Ref{Family: f.id, Index: index, Generation: generation, Kind: kind},
+		state: f.objectWord(index, objState), live: objectState(generation, kind, objectLive),
+	}
+	if init != nil {
+		init(o)
+	}
+	m.hold(index)
+	f.region.Publishing(offObjects + int(index)*objectSize)
+	o.state.Store(o.live)
+	return o, nil
+}
+
+// Open returns the object of that name. A closed object is opened only while it is of use
+// (Kind.Spent). Whose kind has Dropped counts what arrives.
+func (f *Family) Open(ref Ref) (*Object, error) {
+	if ref.Index >= MaxObjects || int(ref.Kind) >= len(f.kinds) {
+		return nil, fmt.Errorf("%w: reference to object %d of kind %d", ErrCorrupt, ref.Index, ref.Kind)
+	}
+	f.mu.Lock()
+	if have, ok := f.objects[ref.Index]; ok {
+		if o := have.Value(); o != nil && o.ref == ref && (!o.Closed() || !f.spent(o)) {
+			f.mu.Unlock()
+			return o, nil
+		}
+	}
+	f.mu.Unlock()
+	m, err := f.enter()
+	if err != nil {
+		return nil, err
+	}
+	o, err := f.view(m, ref, false)
+	if err != nil {
+		f.exit(m)
+		return nil, err
+	}
+	f.keep(o)
+	return o, nil
+}
+
+// view holds an object and returns it (FA1). Also one that is closed if anyway is set.
+func (f *Family) view(m *member, ref Ref, anyway bool) (*Object, error) {
+	if int(ref.Kind) >= len(f.kinds) {
+		return nil, fmt.Errorf("%w: an object of kind %d", ErrCorrupt, ref.Kind)
+	}
+	m.hold(ref.Index)
+	wake.Fence()
+	o := &Object{
+		family: f, member: m, ref: ref,
+		state: f.objectWord(ref.Index, objState), live: objectState(ref.Generation, ref.Kind, objectLive),
+	}
+	var err error
+	switch state := o.state.Load(); {
+	case state == o.live, state == objectState(ref.Generation, ref.Kind, objectClosed):
+		err = f.locate(o)
+		if err == nil && state != o.live && !anyway && f.spent(o) {
+			err = ErrGone
+		}
+	default:
+		err = ErrGone
+	}
+	if err != nil {
+		m.unhold(ref.Index)
+		f.freeIfUnheld(m, ref.Index)
+		return nil, fmt.Errorf("%s: %w", f.kinds[ref.Kind].Name, err)
+	}
+	f.region.Observed(offObjects + int(ref.Index)*objectSize)
+	return o, nil
+}
+
+// locate reads where the object's block is (FA5).
+func (f *Family) locate(o *Object) error {
+	off, class := f.objectWord(o.ref.Index, objBlock).Load(), f.objectWord(o.ref.Index, objClass).Load()
+	size := f.objectWord(o.ref.Index, objSize).Load()
+	if class < smallestClass || class > largestClass || size > 1<<class ||
+		off < offBlocks || off%(1<<smallestClass) != 0 || f.region.CheckRange(off, size) != nil {
+		return fmt.Errorf("%w: object %d is %d bytes at %d, class %d", ErrCorrupt, o.ref.Index, size, off, class)
+	}
+	o.off, o.size = int(off), int(size)
+	return nil
+}
+
+func (f *Family) spent(o *Object) bool {
+	spent := f.kinds[o.ref.Kind].Spent
+	return spent == nil || spent(o)
+}
+
+// enter makes sure that this process is a member until exit.
+func (f *Family) enter() (*member, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.member == nil {
+		m, err := f.join()
+		if err != nil {
+			return nil, err
+		}
+		f.member = m
+	}
+	f.member.opened++
+	return f.member, nil
+}
+
+// exit takes enter back. The last one ends the membership (FA8).
+func (f *Family) exit(m *member) {
+	f.mu.Lock()
+	m.opened--
+	last := m.opened == 0 && !f.sticky
+	if last && f.member == m {
+		f.member = nil
+	}
+	f.mu.Unlock()
+	if last {
+		m.leave()
+	}
+}
+
+// keep remembers an object that is held, and lets go of it when nobody has it any more.
+func (f *Family) keep(o *Object) {
+	m, index := o.member, o.ref.Index
+	f.mu.Lock()
+	f.objects[index] = weak.Make(o)
+	f.mu.Unlock()
+	// In a goroutine, since it may wait for locks.
+	runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref) }, o.ref)
+}
+
+func (f *Family) release(m *member, ref Ref) {
+	f.mu.Lock()
+	if have, ok := f.objects[ref.Index]; ok && have.Value() == nil {
+		delete(f.objects, ref.Index)
+	}
+	f.mu.Unlock()
+	if m.unhold(ref.Index) {
+		f.dropped(m, ref)
+	}
+	f.freeIfUnheld(m, ref.Index)
+	f.exit(m)
+}
+
+// dropped tells the object's kind that this member has let go of it.
+func (f *Family) dropped(m *member, ref Ref) {
+	if f.kinds[ref.Kind].Dropped == nil {
+		return
+	}
+	o, err := f.view(m, ref, true)
+	if err != nil {
+		return
+	}
+	m.unhold(ref.Index)
+	f.kinds[ref.Kind].Dropped(o)
+}
+
+func (m *member) hold(index uint32) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held[index]++; m.held[index] == 1 {
+		m.family.holdWord(m.number, index).Or(holdMask(index))
+	}
+}
+
+// unhold takes hold back and reports whether nobody here holds the object any more.
+func (m *member) unhold(index uint32) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.held[index]--; m.held[index] > 0 {
+		return false
+	}
+	delete(m.held, index)
+	m.family.holdWord(m.number, index).And(^holdMask(index))
+	return true
+}
+
+// Held reports whether any living member holds the object of that name.
+func (f *Family) Held(ref Ref) bool {
+	for number := range f.marked(offMemberMark, MaxMembers) {
+		status := f.word(offMembers+number*memberSize+memState).Load() & 0xff
+		if (status == memberAlive || status == memberBuried) && f.holdWord(number, ref.Index).Load()&holdMask(ref.Index) != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// Sent counts that a reference to the object was encoded; Arrived that one was opened. While
+// more were sent than have arrived, InTransit reports true.
+func (o *Object) Sent()    { o.family.objectWord32(o.ref.Index, objSent).Add(1) }
+func (o *Object) Arrived() { o.family.objectWord32(o.ref.Index, objArrived).Add(1) }
+
+// InTransit reports whether the object of that name is on its way to a process.
+func (f *Family) InTransit(ref Ref) bool {
+	sent, arrived := f.objectWord32(ref.Index, objSent).Load(), f.objectWord32(ref.Index, objArrived).Load()
+	return int32(sent-arrived) > 0
+}
+
+// Live reports whether the object of that name is live.
+func (f *Family) Live(ref Ref) bool {
+	return ref.Index < MaxObjects && f.objectWord(ref.Index, objState).Load() == objectState(ref.Generation, ref.Kind, objectLive)
+}
+
+// Close closes the object for all processes and wakes those that wait, and reports whether
+// it was live.
+func (o *Object) Close() bool {
+	closed := o.state.CompareAndSwap(o.live, objectState(o.ref.Generation, o.ref.Kind, objectClosed))
+	if closed {
+		wake.Fence()
+		if k := o.family.kinds[o.ref.Kind]; k.Wake != nil {
+			k.Wake(o)
+		}
+	}
+	runtime.KeepAlive(o)
+	return closed
+}
+
+// freeIfUnheld gives the memory of a closed object back if nobody holds it (FA1).
+func (f *Family) freeIfUnheld(m *member, index uint32) {
+	word := f.objectWord(index, objState)
+	state := word.Load()
+	if state&0xff != objectClosed && state&0xff != objectLeaving {
+		return
+	}
+	a := f.allocator(m)
+	if a.lock() != nil {
+		return
+	}
+	defer a.unlock()
+	state = word.Load()
+	closed := state&^0xff | objectClosed
+	leaving := state&^0xff | objectLeaving
+	if state != closed && state != leaving { // leaving: who found that out died
+		return
+	}
+	word.Store(leaving)
+	wake.Fence()
+	ref := Ref{Family: f.id, Index: index, Generation: uint32(state >> 16), Kind: uint8(state >> 8)}
+	o := &Object{family: f, member: m, ref: ref, state: word, live: state&^0xff | objectLive}
+	if f.Held(ref) || int(ref.Kind) >= len(f.kinds) || f.locate(o) == nil && !f.spent(o) {
+		word.Store(closed)
+		return
+	}
+	a.free(index)
+	word.Store(objectState(ref.Generation+1, 0, objectFree))
+}
+
+// discard frees an object that was never finished.
+func (f *Family) discard(m *member, index uint32, creating uint64) {
+	a := f.allocator(m)
+	if a.lock() != nil {
+		return
+	}
+	defer a.unlock()
+	if word := f.objectWord(index, objState); word.Load() == creating {
+		a.free(index)
+		word.Store(objectState(uint32(creating>>16)+1, 0, objectFree))
+	}
+}
