@@ -1,6 +1,7 @@
 package ipc_test
 
 import (
+	"log/slog"
 	"runtime"
 	"testing"
 
@@ -13,3 +14,8 @@ func TestMain(m *testing.M) {
 	// A closed object is let go of when the collector finds that nobody uses it.
 	leakcheck.Main(m, runtime.GC)
 }
+
+// discard is for the stderr of workers that are killed.
+func discard(int, []byte) {}
+
+var quiet = slog.New(slog.DiscardHandler)

@@ -150,15 +150,15 @@ func (f *Family) create(m *member, kind uint8, size int, shape uint64, init func
 	return o, nil
 }
 
-// Open returns the object of that name. A closed object is opened only while it is of use
-// (Kind.Spent). Whose kind has Dropped counts what arrives.
+// Open returns the object of that name. One that is closed can be opened as long as its
+// memory has not been given back.
 func (f *Family) Open(ref Ref) (*Object, error) {
 	if ref.Index >= MaxObjects || int(ref.Kind) >= len(f.kinds) {
 		return nil, fmt.Errorf("%w: reference to object %d of kind %d", ErrCorrupt, ref.Index, ref.Kind)
 	}
 	f.mu.Lock()
 	if have, ok := f.objects[ref.Index]; ok {
-		if o := have.Value(); o != nil && o.ref == ref && (!o.Closed() || !f.spent(o)) {
+		if o := have.Value(); o != nil && o.ref == ref {
 			f.mu.Unlock()
 			return o, nil
 		}
@@ -168,7 +168,7 @@ func (f *Family) Open(ref Ref) (*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	o, err := f.view(m, ref, false)
+	o, err := f.view(m, ref)
 	if err != nil {
 		f.exit(m)
 		return nil, err
@@ -177,8 +177,8 @@ func (f *Family) Open(ref Ref) (*Object, error) {
 	return o, nil
 }
 
-// view holds an object and returns it (FA1). Also one that is closed if anyway is set.
-func (f *Family) view(m *member, ref Ref, anyway bool) (*Object, error) {
+// view holds an object and returns it (FA1).
+func (f *Family) view(m *member, ref Ref) (*Object, error) {
 	if int(ref.Kind) >= len(f.kinds) {
 		return nil, fmt.Errorf("%w: an object of kind %d", ErrCorrupt, ref.Kind)
 	}
@@ -189,12 +189,12 @@ func (f *Family) view(m *member, ref Ref, anyway bool) (*Object, error) {
 		state: f.objectWord(ref.Index, objState), live: objectState(ref.Generation, ref.Kind, objectLive),
 	}
 	var err error
+	if o.state.Load() == objectState(ref.Generation, ref.Kind, objectLeaving) {
+		f.freeIfUnheld(m, ref.Index) // we hold it, unless it was too late; or who looked died
+	}
 	switch state := o.state.Load(); {
 	case state == o.live, state == objectState(ref.Generation, ref.Kind, objectClosed):
 		err = f.locate(o)
-		if err == nil && state != o.live && !anyway && f.spent(o) {
-			err = ErrGone
-		}
 	default:
 		err = ErrGone
 	}
@@ -281,7 +281,7 @@ func (f *Family) dropped(m *member, ref Ref) {
 	if f.kinds[ref.Kind].Dropped == nil {
 		return
 	}
-	o, err := f.view(m, ref, true)
+	o, err := f.view(m, ref)
 	if err != nil {
 		return
 	}

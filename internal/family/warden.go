@@ -159,7 +159,7 @@ func (f *Family) buryObject(m *member, index uint32, dead Member) {
 		return
 	}
 	held := f.holdWord(dead.Number, index).And(^holdMask(index))&holdMask(index) != 0
-	o, err := f.view(m, Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: kind}, true)
+	o, err := f.view(m, Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: kind})
 	if err != nil {
 		return // it is gone, or nothing that this program knows
 	}
