@@ -86,6 +86,15 @@ func openHandle(data []byte, kind uint8) (*family.Object, uint8, error) {
 	return o, part, err
 }
 
+// openWhole is openHandle of kinds that have no parts.
+func openWhole(data []byte, kind uint8) (*family.Object, error) {
+	o, part, err := openHandle(data, kind)
+	if err == nil && part != 0 {
+		err = fmt.Errorf("%w: a handle of part %d", ErrCorrupt, part)
+	}
+	return o, err
+}
+
 // create makes an object in this process's family.
 func create(kind uint8, size int, shape uint64, init func(o *family.Object)) (*family.Object, error) {
 	f, err := family.Home(kinds[:])

@@ -59,7 +59,7 @@ func NewQueue[T any](opts QueueOptions) (*Queue[T], error) {
 func (q *Queue[T]) Put(ctx context.Context, v T) error {
 	c, err := q.get()
 	if err == nil {
-		err = putValue(ctx, c, &v, true)
+		err = putValue(ctx, c, v, true)
 	}
 	return fail("Queue.Put", err)
 }
@@ -68,7 +68,7 @@ func (q *Queue[T]) Put(ctx context.Context, v T) error {
 func (q *Queue[T]) TryPut(v T) error {
 	c, err := q.get()
 	if err == nil {
-		err = putValue(context.Background(), c, &v, false)
+		err = putValue(context.Background(), c, v, false)
 	}
 	return fail("Queue.TryPut", err)
 }
@@ -79,7 +79,7 @@ func (q *Queue[T]) TryPut(v T) error {
 func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 	c, err := q.get()
 	if err == nil {
-		err = getValue(ctx, c, &v, true)
+		v, err = takeValue[T](ctx, c, true)
 	}
 	return v, fail("Queue.Get", err)
 }
@@ -88,9 +88,19 @@ func (q *Queue[T]) Get(ctx context.Context) (v T, err error) {
 func (q *Queue[T]) TryGet() (v T, err error) {
 	c, err := q.get()
 	if err == nil {
-		err = getValue(context.Background(), c, &v, false)
+		v, err = takeValue[T](context.Background(), c, false)
 	}
 	return v, fail("Queue.TryGet", err)
+}
+
+// GetInto is Get into a value that exists: a []byte keeps its memory if that is large enough,
+// and other values are set as encoding/json would set them.
+func (q *Queue[T]) GetInto(ctx context.Context, v *T) error {
+	c, err := q.get()
+	if err == nil {
+		err = takeInto(ctx, c, v, true)
+	}
+	return fail("Queue.GetInto", err)
 }
 
 // All takes values until the queue is closed and drained. If ctx ends before, or a value
@@ -186,7 +196,7 @@ func (q *Queue[T]) Discard() error {
 	defer runtime.KeepAlive(c)
 	c.o.Close()
 	for {
-		if err := c.take(context.Background(), false, func([]byte, []byte) {}); err != nil {
+		if _, err := c.take(context.Background(), nil, false); err != nil {
 			if errors.Is(err, ErrClosed) {
 				err = nil
 			}
@@ -210,7 +220,7 @@ func (q *Queue[T]) MarshalCBOR() ([]byte, error) {
 
 // UnmarshalCBOR implements the decoding of handles.
 func (q *Queue[T]) UnmarshalCBOR(data []byte) error {
-	o, _, err := openHandle(data, kindQueue)
+	o, err := openWhole(data, kindQueue)
 	if err == nil {
 		err = checkRing(o, isRaw[T]())
 	}
@@ -227,14 +237,19 @@ func isRaw[T any]() bool {
 	return raw
 }
 
-// putValue puts the value that v points to.
-func putValue[T any](ctx context.Context, c *queueCore, v *T, wait bool) error {
-	if b, ok := any(v).(*[]byte); ok {
-		return c.put(ctx, *b, wait)
+// putValue puts a value.
+func putValue[T any](ctx context.Context, c *queueCore, v T, wait bool) error {
+	if b, ok := any(v).([]byte); ok {
+		return c.put(ctx, b, wait)
 	}
+	return putEncoded(ctx, c, v, wait)
+}
+
+// putEncoded is a function of its own because v moves to the heap here.
+func putEncoded[T any](ctx context.Context, c *queueCore, v T, wait bool) error {
 	buf := buffers.get()
 	defer buffers.put(buf)
-	b, err := codec.Append(buf.b[:0], v)
+	b, err := codec.Append(buf.b[:0], &v)
 	if err != nil {
 		return err
 	}
@@ -242,22 +257,42 @@ func putValue[T any](ctx context.Context, c *queueCore, v *T, wait bool) error {
 	return c.put(ctx, b, wait)
 }
 
-// getValue sets what v points to.
-func getValue[T any](ctx context.Context, c *queueCore, v *T, wait bool) (err error) {
-	if b, ok := any(v).(*[]byte); ok {
-		return c.take(ctx, wait, func(head, tail []byte) {
-			*b = make([]byte, len(head)+len(tail))
-			copy(*b, head)
-			copy((*b)[len(head):], tail)
-		})
+// takeValue takes a value.
+func takeValue[T any](ctx context.Context, c *queueCore, wait bool) (v T, err error) {
+	if _, ok := any(v).([]byte); ok {
+		b, err := c.take(ctx, nil, wait)
+		if err == nil && b == nil {
+			b = []byte{}
+		}
+		v, _ = any(b).(T)
+		return v, err
 	}
+	return takeDecoded[T](ctx, c, wait)
+}
+
+func takeDecoded[T any](ctx context.Context, c *queueCore, wait bool) (T, error) {
+	var v T
+	err := takeInto(ctx, c, &v, wait)
+	return v, err
+}
+
+// takeInto sets what v points to.
+func takeInto[T any](ctx context.Context, c *queueCore, v *T, wait bool) error {
+	if b, ok := any(v).(*[]byte); ok {
+		taken, err := c.take(ctx, (*b)[:0], wait)
+		if err == nil {
+			*b = taken
+		}
+		return err
+	}
+	// Decoded from a copy, because who else shares the memory may write it meanwhile, and
+	// because the decoding may call methods of users.
 	buf := buffers.get()
 	defer buffers.put(buf)
-	// A copy, because who else shares the memory may write it meanwhile, and the
-	// decoding may call methods of users.
-	err = c.take(ctx, wait, func(head, tail []byte) { buf.b = append(append(buf.b[:0], head...), tail...) })
+	b, err := c.take(ctx, buf.b[:0], wait)
 	if err != nil {
 		return err
 	}
-	return codec.Decode(buf.b, v)
+	buf.b = b
+	return codec.Decode(b, v)
 }

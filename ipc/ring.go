@@ -202,18 +202,24 @@ func (c *queueCore) fits(tail, head cursor, need uint32) bool {
 
 // put puts a record.
 func (c *queueCore) put(ctx context.Context, payload []byte, wait bool) error {
-	defer runtime.KeepAlive(c)
 	need := units(len(payload))
 	if uint64(need)*unit > c.mask+1 || len(payload) > mostQueueBytes {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(payload), c.mask+1-recordHead)
 	}
 	done, err := c.tryPut(ctx, payload, need)
-	if done || err != nil || !wait {
-		if !done && err == nil {
+	if !done && err == nil {
+		if !wait {
 			err = ErrFull
+		} else {
+			err = c.putLater(ctx, payload, need)
 		}
-		return err
 	}
+	runtime.KeepAlive(c)
+	return err
+}
+
+// putLater puts a record for which there was no room.
+func (c *queueCore) putLater(ctx context.Context, payload []byte, need uint32) (err error) {
 	if c.spinsPut.CompareAndSwap(false, true) {
 		// Here a good part of the ring is waited for: record by record, a hand-over
 		// would be paid for each.
@@ -225,6 +231,7 @@ func (c *queueCore) put(ctx context.Context, payload []byte, wait bool) error {
 		c.spinsPut.Store(false)
 	}
 	waited := c.room.Wait(ctx, func() bool {
+		var done bool
 		done, err = c.tryPut(ctx, payload, need)
 		return done || err != nil
 	}, func() bool {
@@ -268,37 +275,43 @@ func (c *queueCore) tryPut(ctx context.Context, payload []byte, need uint32) (do
 	return true, nil
 }
 
-// take takes a record and gives its bytes to use, in two pieces; they are valid during the
-// call.
-func (c *queueCore) take(ctx context.Context, wait bool, use func(head, tail []byte)) error {
-	defer runtime.KeepAlive(c)
-	done, err := c.tryTake(ctx, use)
-	if done || err != nil || !wait {
-		if !done && err == nil {
+// take takes a record and appends its bytes to dst.
+func (c *queueCore) take(ctx context.Context, dst []byte, wait bool) ([]byte, error) {
+	out, done, err := c.tryTake(ctx, dst)
+	if !done && err == nil {
+		if !wait {
 			err = ErrEmpty
+		} else {
+			out, err = c.takeLater(ctx, dst)
 		}
-		return err
 	}
+	runtime.KeepAlive(c)
+	return out, err
+}
+
+// takeLater takes a record when there was none.
+func (c *queueCore) takeLater(ctx context.Context, dst []byte) (out []byte, err error) {
 	if c.spinsTaking.CompareAndSwap(false, true) {
 		c.spinTake.Until(func() bool { return c.tail.Load() != c.head.Load() || c.o.Closed() })
 		c.spinsTaking.Store(false)
 	}
 	waited := c.items.Wait(ctx, func() bool {
-		done, err = c.tryTake(ctx, use)
+		var done bool
+		out, done, err = c.tryTake(ctx, dst)
 		return done || err != nil
 	}, func() bool {
 		return err != nil || c.tail.Load() != c.head.Load()
 	})
 	if waited != nil {
-		return waited
+		return dst, waited
 	}
-	return err
+	return out, err
 }
 
 // tryTake takes a record if there is one.
-func (c *queueCore) tryTake(ctx context.Context, use func(head, tail []byte)) (done bool, err error) {
+func (c *queueCore) tryTake(ctx context.Context, dst []byte) (out []byte, done bool, err error) {
 	if _, err := c.c.Lock(ctx); err != nil {
-		return false, err
+		return dst, false, err
 	}
 	closed := c.o.Closed() // before looking at what was put
 	head := cursor(c.head.Load())
@@ -316,7 +329,7 @@ func (c *queueCore) tryTake(ctx context.Context, use func(head, tail []byte)) (d
 			if closed && err == nil {
 				err = ErrClosed
 			}
-			return false, err
+			return dst, false, err
 		}
 	}
 	at := uint64(head.position()) * unit & c.mask
@@ -324,11 +337,14 @@ func (c *queueCore) tryTake(ctx context.Context, use func(head, tail []byte)) (d
 	need := (uint64(length) + recordHead + unit - 1) / unit
 	if count != head.count() || need > uint64(c.tailSeen.position()-head.position()) || need*unit > c.mask+1 {
 		_ = c.c.Unlock()
-		return false, fmt.Errorf("%w: record %d of a ring says that it is %d, of %d bytes", ErrCorrupt, head.count(), count, length)
+		return dst, false, fmt.Errorf("%w: record %d of a ring says that it is %d, of %d bytes", ErrCorrupt, head.count(), count, length)
 	}
 	at = (at + recordHead) & c.mask
 	n := min(uint64(length), c.mask+1-at)
-	use(c.data[at:at+n], c.data[:uint64(length)-n])
+	out = append(dst, c.data[at:at+n]...)
+	if n < uint64(length) {
+		out = append(out, c.data[:uint64(length)-n]...)
+	}
 	next := cursorAt(head.position()+uint32(need), head.count()+1)
 	c.taking.Store(uint64(next.count())<<32 | uint64(uint32(c.taking.Load())+1))
 	assert.Reach("taken, not counted")
@@ -336,7 +352,7 @@ func (c *queueCore) tryTake(ctx context.Context, use func(head, tail []byte)) (d
 	assert.Reach("taken, lock not freed")
 	_ = c.c.Unlock()
 	c.room.WakeOne()
-	return true, nil
+	return out, true, nil
 }
 
 func (c *queueCore) length() int {
