@@ -130,9 +130,11 @@ func (f *Family) create(m *member, kind uint8, size int, shape uint64, init func
 		f.discard(m, index, creating)
 		return nil, fmt.Errorf("family: %w", err)
 	}
-	if class < largeClass { // a large one was punched
-		clear(f.region.Bytes()[off:][:size])
+	block := f.region.Bytes()[off:][:size]
+	if class >= largeClass { // it was punched, and has held its place in a list since
+		block = block[:8]
 	}
+	clear(block)
 	f.objectWord(index, objSize).Store(uint64(size))
 	f.objectWord(index, objShape).Store(shape)
 	f.objectWord(index, objSent).Store(0)
