@@ -2,6 +2,7 @@ package procpool_test
 
 import (
 	"context"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 var (
 	nothing = futures.Define("bench.nothing", func(context.Context, int64) (int64, error) { return 0, nil })
 	echo    = futures.Define("bench.echo", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+	list    = futures.Define("bench.list", func(_ context.Context, n int64) ([]int64, error) { return make([]int64, n), nil })
 )
 
 func warm(b *testing.B, p *procpool.Pool, n int) {
@@ -120,6 +122,26 @@ func BenchmarkEcho(b *testing.B) {
 					})
 				}
 				wg.Wait()
+			})
+		})
+	}
+}
+
+// BenchmarkLists asks what values of about the size of a slot cost, whose size is known only
+// roughly before they are encoded.
+func BenchmarkLists(b *testing.B) {
+	for _, n := range []int64{10, 30, 100, 1000} {
+		b.Run(strconv.FormatInt(n, 10), func(b *testing.B) {
+			modes(b, func(b *testing.B, o procpool.Options) {
+				o.Workers = 1
+				p := open(b, o)
+				warm(b, p, 1)
+				ctx := context.Background()
+				for b.Loop() {
+					if _, err := list.Submit(ctx, p, n).Result(ctx); err != nil {
+						b.Fatal(err)
+					}
+				}
 			})
 		})
 	}

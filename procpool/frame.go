@@ -175,6 +175,13 @@ func (w *frameWriter) write(kind frameKind, flags uint8, id uint64, parts ...[]b
 		if len(p) == 0 {
 			continue
 		}
+		if assert.Enabled && len(p) > smallFrame {
+			if _, err := w.w.Write(p[:len(p)/2]); err != nil {
+				return err
+			}
+			p = p[len(p)/2:]
+			assert.Reach("half of a frame written")
+		}
 		if _, err := w.w.Write(p); err != nil {
 			return err
 		}

@@ -20,7 +20,6 @@ type job struct {
 	pool *Pool
 	task *futures.Task
 	fn   *function
-	id   uint64 // by which frames name it
 
 	// What travels: the record of context values, then the argument. It is in small if
 	// it fits, else in the block if the pool has shared memory and the task runs at most
@@ -40,11 +39,14 @@ type job struct {
 	ticket taskring.Ticket // on the ring
 	worker *worker         // that has been seen to have it, or was sent it
 	adrift bool            // on the ring, and at the last look between two states
+	id     uint64          // without a ring: by which frames name this attempt
 
 	// Guarded by contexts.mu.
 	watch                    *contextWatch // of the submitter's context
 	nextWatched, prevWatched *job
 	unwatched                bool // there will be no watch any more
+
+	wantless bool // it does not count in Pool.wanting any more; its resolver's
 
 	mu       sync.Mutex
 	over     bool        // resolved: nothing needs to be armed any more
@@ -94,7 +96,7 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 	if fn.err != nil {
 		return nil, fn.err
 	}
-	j := &job{pool: p, task: t, fn: fn, id: p.lastID.Add(1)}
+	j := &job{pool: p, task: t, fn: fn}
 	b, err := codec.AppendContext(j.small[:0], ctx)
 	if err != nil {
 		return nil, fmt.Errorf("procpool: context of %s: %w", fn.name, err)
@@ -168,8 +170,18 @@ func (p *Pool) takeBlock(j *job) {
 	}
 }
 
+// unwanted notes that no worker is needed for the job any more. That is before its outcome
+// can be seen: who has seen it and submits another one needs no worker more.
+func (j *job) unwanted() {
+	if !j.wantless {
+		j.wantless = true
+		j.pool.wanting.Add(-1)
+	}
+}
+
 // settled gives back what an unfinished job holds.
 func (j *job) settled() {
+	j.unwanted()
 	j.mu.Lock()
 	j.over = true
 	j.disarm()

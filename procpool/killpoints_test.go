@@ -72,27 +72,52 @@ func TestKilledAtNamedPoints(t *testing.T) {
 	}
 }
 
-// TestKilledInAFrame: a worker dies in the middle of a frame of 64 MiB. It had not
-// begun, so the task runs elsewhere.
+// many returns so many bytes.
+var many = futures.Define("test.many", func(_ context.Context, n int) ([]byte, error) {
+	return bytes.Repeat([]byte("0123456789abcdef"), n/16), nil
+})
+
+// TestKilledInAFrame: a worker dies in the middle of a frame of 64 MiB. If it was reading its
+// task it had not begun, so the task runs elsewhere; if it was writing the value, the task is
+// lost. So it is if it was about to get memory for the value.
 func TestKilledInAFrame(t *testing.T) {
 	if !assert.Enabled {
 		t.Skip("as above")
 	}
-	once := filepath.Join(t.TempDir(), "once")
-	if err := os.WriteFile(once, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	p := open(t, procpool.Options{
-		Workers: 1, Isolated: true, Stderr: discard, Logger: quiet,
-		Env: []string{"FUTURES_DIE_AT=in the middle of a frame", "FUTURES_DIE_ONCE=" + once},
-	})
-	big := bytes.Repeat([]byte("0123456789abcdef"), 64<<20/16)
-	v, err := echo.Submit(t.Context(), p, big).Result(t.Context())
-	if err != nil || !bytes.Equal(v, big) {
-		t.Errorf("%d bytes, %v", len(v), err)
-	}
-	if _, err := os.Stat(once); err == nil {
-		t.Error("nobody has died")
+	const size = 64 << 20
+	big := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+	for _, c := range []struct {
+		point          string
+		isolated, lost bool
+	}{
+		{"in the middle of a frame", true, false},
+		{"half of a frame written", true, true},
+		{"NEED sent", false, true},
+	} {
+		t.Run(c.point, func(t *testing.T) {
+			once := filepath.Join(t.TempDir(), "once")
+			if err := os.WriteFile(once, nil, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			p := open(t, procpool.Options{
+				Workers: 1, Isolated: c.isolated, Stderr: discard, Logger: quiet,
+				Env: []string{"FUTURES_DIE_AT=" + c.point, "FUTURES_DIE_ONCE=" + once},
+			})
+			f := many.Submit(t.Context(), p, size)
+			if !c.lost {
+				f = echo.Submit(t.Context(), p, big)
+			}
+			v, err := f.Result(t.Context())
+			if _, crash := errors.AsType[*futures.CrashError](err); crash != c.lost || !c.lost && !bytes.Equal(v, big) {
+				t.Errorf("%d bytes, %v", len(v), err)
+			}
+			if _, err := os.Stat(once); err == nil {
+				t.Error("nobody has died")
+			}
+			if v, err := many.Submit(t.Context(), p, size).Result(t.Context()); !bytes.Equal(v, big) {
+				t.Errorf("afterwards: %d bytes, %v", len(v), err)
+			}
+		})
 	}
 }
 

@@ -257,6 +257,7 @@ func (p *Pool) settle() {
 	}
 	gone := p.closed && len(left) == 0
 	if gone {
+		p.over = true
 		for _, timer := range []*time.Timer{p.pause, p.reaper} {
 			if timer != nil {
 				timer.Stop()

@@ -108,6 +108,7 @@ func (p *Pool) finish(j *job, w *worker, err error) {
 
 func (p *Pool) publish(j *job, w *worker) {
 	j.fn.counts.done(j.task.Outcome())
+	j.unwanted()
 	callbacks := j.task.Publish()
 	err := j.task.Err()
 	p.emitTask(inspect.TaskDone, j.task, w, err)

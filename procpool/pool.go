@@ -27,7 +27,8 @@ type Pool struct {
 
 	limit       atomic.Int32 // workers that there may be
 	live        atomic.Int32 // len(workers); changed under mu
-	outstanding atomic.Int64 // tasks accepted and not resolved
+	outstanding atomic.Int64 // tasks accepted and not settled; Close waits for them
+	wanting     atomic.Int64 // those of them whose outcome nobody can have seen yet: workers are for these
 
 	queue  *taskqueue.Queue
 	delays delays
@@ -161,6 +162,7 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	}
 	t.Accept(j)
 	p.outstanding.Add(1)
+	p.wanting.Add(1)
 	p.emitTask(inspect.TaskQueued, t, nil, nil)
 	if err := p.queue.Push(ctx, t); err != nil {
 		j.settled()
@@ -196,23 +198,25 @@ func (p *Pool) stop(j *job) {
 		p.feed.Unlock()
 		return
 	}
+	id := p.transport.idOf(j)
 	p.feed.Unlock()
 	j.mu.Lock()
 	if j.over || j.deadly != nil {
 		j.mu.Unlock()
 		return
 	}
-	j.deadly = time.AfterFunc(p.grace(), func() { p.overdue(w, j, doomCancel) })
+	j.deadly = time.AfterFunc(p.grace(), func() { p.overdue(w, j, id, doomCancel) })
 	j.mu.Unlock()
-	go func() { _ = w.out.write(frameCancel, 0, p.transport.idOf(j), nil) }() // the pipe may be full
+	go func() { _ = w.out.write(frameCancel, 0, id) }() // the pipe may be full
 }
 
-// overdue kills the worker of a job that does not end. The worker is first told to
-// take nothing more, so that only this job dies with it.
-func (p *Pool) overdue(w *worker, j *job, reason doomReason) {
+// overdue kills the worker of a job that does not end, unless it has ended by now and id, the
+// attempt's, is another one's or none. The worker is first told to take nothing more, so that
+// only this job dies with it.
+func (p *Pool) overdue(w *worker, j *job, id uint64, reason doomReason) {
 	p.retire(w)
 	p.feed.Lock()
-	holds := j.place == placeHanded && p.transport.holds(w, j)
+	holds := j.place == placeHanded && p.transport.idOf(j) == id && p.transport.holds(w, j)
 	p.feed.Unlock()
 	if holds {
 		w.dump(&doom{reason: reason, job: j})

@@ -283,8 +283,8 @@ func (r *pulls) started(w *worker, j *job) {
 }
 
 func (r *pulls) holds(w *worker, j *job) bool {
-	number, _ := r.ring.Owner(j.ticket)
-	return number == w.number
+	number, done := r.ring.Owner(j.ticket)
+	return number == w.number && !done
 }
 
 func (r *pulls) current(w *worker) (*job, time.Time) {

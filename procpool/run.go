@@ -123,32 +123,46 @@ func (s *server) payload(c *taskring.Claim) (payload, block []byte, err error) {
 
 // value puts the value where it fits: into the slot, into the task's block, into one
 // that the parent lends, or else into a frame.
+//
+// How long it will be is known only roughly. A block is asked for first, which takes a round
+// trip of frames, only for what is long to copy; the rest is encoded here and then copied.
 func (p *pulled) value(out any) error {
 	s := p.server
 	inline := s.ring.Inline(p.claim)
-	if hint := valueHint(out); hint > len(inline) {
-		if hint > len(p.block) {
-			p.block = s.borrow(p.claim, hint)
-		}
-		if hint <= len(p.block) {
-			b, err := appendValue(p.block[:0:len(p.block)], out)
-			if err == nil && len(b) <= len(p.block) {
-				s.ring.Complete(p.claim, uint32(resultValue)|resultInBlock, uint64(len(b)))
-			} else if err == nil {
-				err = p.bytes(resultValue, b)
-			}
-			return err
-		}
+	hint := valueHint(out)
+	if hint > len(p.block) && hint > mostHint {
+		p.block = s.borrow(p.claim, hint)
 	}
-	b, err := appendValue(inline[:0:len(inline)], out)
+	buf := inline[:0:len(inline)]
+	switch {
+	case hint > len(inline) && hint <= len(p.block):
+		buf = p.block[:0:len(p.block)]
+	case hint > len(inline):
+		buf = s.result[:0]
+	}
+	b, err := appendValue(buf, out)
 	if err != nil {
 		return err
 	}
-	if len(b) <= len(inline) {
-		s.ring.Complete(p.claim, uint32(resultValue), uint64(len(b)))
-		return nil
+	if hint > len(inline) && hint > len(p.block) && cap(b) <= keptBuffer {
+		s.result = b
 	}
-	return p.bytes(resultValue, b)
+	switch {
+	case within(b, p.block):
+		s.ring.Complete(p.claim, uint32(resultValue)|resultInBlock, uint64(len(b)))
+	case len(b) <= len(inline):
+		copy(inline, b) // onto itself, if it is there
+		s.ring.Complete(p.claim, uint32(resultValue), uint64(len(b)))
+	default:
+		return p.bytes(resultValue, b)
+	}
+	return nil
+}
+
+// within reports whether b lies at the beginning of block, where append has put it if there
+// was room.
+func within(b, block []byte) bool {
+	return len(b) > 0 && len(b) <= len(block) && &b[0] == &block[0]
 }
 
 // record puts an error record where it fits.
@@ -196,6 +210,7 @@ func (s *server) borrow(c *taskring.Claim, size int) []byte {
 		s.leave(exitSetup, err)
 		select {}
 	}
+	assert.Reach("NEED sent")
 	f := <-s.grants
 	offset, length, err := parseBlock(f.payload)
 	if err == nil && length == 0 {

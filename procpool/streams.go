@@ -91,20 +91,22 @@ func (s *streams) hand() {
 		}
 		w := s.idle[n-1]
 		s.idle = s.idle[:n-1]
+		j.id = p.lastID.Add(1)
 		w.job, w.begun = j, false
 		w.taken++
 		w.since = time.Now()
 		j.worker = w
 		payload := j.payload // which is dropped when the job is done, and that may be soon
 		j.task.Started(w.number)
+		id, attempt := j.id, j.task.Attempt() // if the worker dies the job is another one's
 		p.feed.Unlock()
 		p.queue.Popped()
 		if j.length > smallFrame/2 {
-			go w.send(j, payload) // it fills the pipe, and the worker may be slow to empty it
+			go w.send(j, id, attempt, payload) // it fills the pipe, and the worker may be slow to empty it
 			continue
 		}
 		_ = w.pipes.out.SetWriteDeadline(time.Now().Add(sendTime))
-		w.send(j, payload)
+		w.send(j, id, attempt, payload)
 		_ = w.pipes.out.SetWriteDeadline(time.Time{})
 	}
 }
@@ -114,9 +116,9 @@ func (s *streams) hand() {
 const sendTime = time.Second
 
 // send writes a TASK. If the worker is dead, its end is seen where we read.
-func (w *worker) send(j *job, payload []byte) {
+func (w *worker) send(j *job, id uint64, attempt int, payload []byte) {
 	h := taskHead{
-		timeout: int64(j.task.Timeout()), deadline: j.deadline, attempt: uint32(j.task.Attempt()),
+		timeout: int64(j.task.Timeout()), deadline: j.deadline, attempt: uint32(attempt),
 		contextSize: uint32(j.contextSize), nameSize: uint32(len(j.fn.name)),
 	}
 	var buf [256]byte
@@ -125,7 +127,7 @@ func (w *worker) send(j *job, payload []byte) {
 	if j.items > 0 {
 		flags = taskIsBatch
 	}
-	if err := w.out.write(frameTask, flags, j.id, head, payload); errors.Is(err, os.ErrDeadlineExceeded) {
+	if err := w.out.write(frameTask, flags, id, head, payload); errors.Is(err, os.ErrDeadlineExceeded) {
 		w.kill(&doom{reason: doomProtocol, err: fmt.Errorf("%w: it does not read", errFrame)})
 	}
 }
@@ -150,11 +152,12 @@ func (s *streams) started(w *worker, f frame) error {
 	}
 	w.begun = true
 	w.since = time.Now()
+	id := j.id
 	p.feed.Unlock()
 	if timeout := j.task.Timeout(); timeout > 0 {
 		j.mu.Lock()
 		if !j.over {
-			j.overtime = time.AfterFunc(timeout+p.grace(), func() { p.overdue(w, j, doomTimeout) })
+			j.overtime = time.AfterFunc(timeout+p.grace(), func() { p.overdue(w, j, id, doomTimeout) })
 		}
 		j.mu.Unlock()
 	}

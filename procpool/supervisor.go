@@ -21,6 +21,7 @@ type supervisor struct {
 	last     error           // the cause of the last of them
 	pause    *time.Timer     // until the next start after a failure; nil if there is none
 	reaper   *time.Timer     // looks for idle workers; nil if there are no workers
+	over     bool            // the pool is closed and the last worker has gone: no other one comes
 }
 
 const (
@@ -41,7 +42,7 @@ const (
 
 // grow starts workers for tasks that have none.
 func (p *Pool) grow() {
-	if p.outstanding.Load() <= int64(p.live.Load()) || p.live.Load() >= p.limit.Load() {
+	if p.wanting.Load() <= int64(p.live.Load()) || p.live.Load() >= p.limit.Load() {
 		return
 	}
 	p.mu.Lock()
@@ -52,10 +53,10 @@ func (p *Pool) grow() {
 // growLocked starts as many workers as there are tasks, and at least as many as given,
 // but not more than there may be. The caller holds p.mu.
 func (p *Pool) growLocked(least int) {
-	if p.killed != nil || p.broken != nil || p.pause != nil {
+	if p.over || p.killed != nil || p.broken != nil || p.pause != nil {
 		return
 	}
-	need := max(int64(least), p.outstanding.Load()-int64(p.delays.len()))
+	need := max(int64(least), p.wanting.Load()-int64(p.delays.len()))
 	for int64(p.live.Load()) < min(need, int64(p.limit.Load())) {
 		p.startWorker()
 		if p.failures > 0 {

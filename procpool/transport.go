@@ -42,12 +42,13 @@ type transport interface {
 	recall() []*job
 	// handed returns the jobs that were handed over, with feed held.
 	handed() []*job
-	// idOf returns the id by which CANCEL names a job that was handed over.
+	// idOf returns the id by which frames name a job that was handed over, with feed held.
+	// Each attempt has its own.
 	idOf(j *job) uint64
 	// current returns the job that a worker runs and since when, if that is known, with
 	// feed and Pool.mu held.
 	current(w *worker) (j *job, since time.Time)
-	// holds reports whether a worker has a job that has begun, with feed held.
+	// holds reports whether a worker has a job and has not completed it, with feed held.
 	holds(w *worker, j *job) bool
 	// waiting returns how many jobs were handed over and have not been started.
 	waiting() int

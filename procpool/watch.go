@@ -68,7 +68,7 @@ func (r *pulls) lookForOvertime() {
 	late := r.overtime()
 	p.feed.Unlock()
 	for _, l := range late {
-		p.overdue(l.w, l.j, doomTimeout)
+		p.overdue(l.w, l.j, l.id, doomTimeout)
 	}
 	if r.timed.Load() > 0 {
 		r.watchOvertime()
@@ -76,8 +76,9 @@ func (r *pulls) lookForOvertime() {
 }
 
 type workerJob struct {
-	w *worker
-	j *job
+	w  *worker
+	j  *job
+	id uint64 // of the attempt
 }
 
 // overtime returns the jobs that do not heed their timeout. The caller holds feed.
@@ -94,7 +95,7 @@ func (r *pulls) overtime() (late []workerJob) {
 		}
 		if began := r.ring.Began(j.ticket); began > 0 && now-began > int64(j.task.Timeout()+r.pool.grace()) {
 			r.started(w, j)
-			late = append(late, workerJob{w, j})
+			late = append(late, workerJob{w, j, r.idOf(j)})
 		}
 	}
 	return late
@@ -132,7 +133,7 @@ func (r *pulls) lookForAdrift() (lost []workerJob) {
 		}
 		number, _ := r.ring.Owner(j.ticket)
 		if w := r.member(number); w != nil {
-			lost = append(lost, workerJob{w, j})
+			lost = append(lost, workerJob{w, j, r.idOf(j)})
 		}
 	}
 	return lost

@@ -16,10 +16,11 @@ import (
 
 // plan is what is known of a type before any value exists.
 type plan struct {
-	err       error // why it cannot travel
-	message   bool  // by its own Marshal and Unmarshal
-	userCode  bool  // methods of users' types run
-	recursive bool  // values may be of any depth, and have cycles
+	err       error  // why it cannot travel
+	message   bool   // by its own Marshal and Unmarshal
+	userCode  bool   // methods of users' types run
+	recursive bool   // values may be of any depth, and have cycles
+	shape     *shape // the short way, nil if there is none
 }
 
 var plans sync.Map // reflect.Type to *plan
@@ -37,6 +38,9 @@ func planOf(t reflect.Type) *plan {
 	}
 	p.userCode = p.userCode || c.userCode
 	p.recursive = c.recursive
+	if p.err == nil && !p.userCode {
+		p.shape = shapeOf(t)
+	}
 	plans.Store(t, p)
 	return p
 }

@@ -7,7 +7,9 @@ import (
 )
 
 // The fast paths make and take the same bytes as the library (C4), for the types that
-// short tasks have. What they do not know they leave to the library, errors included.
+// short tasks have: those of the type switches below without a look at anything but the value,
+// and structs and their like by a shape. What they do not know they leave to the library,
+// errors included.
 
 // Major types of CBOR, in the upper three bits of an item's first byte.
 const (
@@ -21,6 +23,8 @@ const (
 	itemFalse   = 0xf4
 	itemTrue    = 0xf5
 	itemNull    = 0xf6
+	itemFloat16 = 0xf9
+	itemFloat32 = 0xfa
 	itemFloat64 = 0xfb
 
 	headSize = 9 // bytes of the longest head
@@ -60,12 +64,72 @@ func appendText(dst []byte, s string) []byte {
 	return append(appendHead(dst, majorText, uint64(len(s))), s...)
 }
 
-// appendFloat leaves those to the library that have a shorter form.
+// appendFloat appends the shortest float that is exact. What is not a number it leaves to
+// the library.
 func appendFloat(dst []byte, f float64) ([]byte, bool) {
-	if float64(float32(f)) == f || f != f {
+	short := float32(f)
+	switch {
+	case f != f:
 		return dst, false
+	case float64(short) != f:
+		return binary.BigEndian.AppendUint64(append(dst, itemFloat64), math.Float64bits(f)), true
 	}
-	return binary.BigEndian.AppendUint64(append(dst, itemFloat64), math.Float64bits(f)), true
+	if half, ok := halfOf(short); ok {
+		return append(dst, itemFloat16, byte(half>>8), byte(half)), true
+	}
+	return binary.BigEndian.AppendUint32(append(dst, itemFloat32), math.Float32bits(short)), true
+}
+
+// The parts of floats of 16, 32 and 64 bits: the sign, 5, 8 or 11 bits of exponent, and 10,
+// 23 or 52 of fraction.
+const (
+	halfBias       = 15
+	halfFraction   = 10
+	halfInfinity   = 0x1f << halfFraction
+	floatBias      = 127
+	floatFraction  = 23
+	doubleBias     = 1023
+	doubleFraction = 52
+	doubleInfinity = 0x7ff
+)
+
+// halfOf returns the bits of f as a float of 16 bits, if it is one. It is a number.
+func halfOf(f float32) (half uint16, ok bool) {
+	bits := math.Float32bits(f)
+	sign := uint16(bits>>16) & 0x8000
+	exponent := int(bits>>floatFraction&0xff) - floatBias
+	fraction := bits & (1<<floatFraction - 1)
+	drop := floatFraction - halfFraction
+	switch {
+	case bits<<1 == 0:
+		return sign, true
+	case exponent == floatBias+1:
+		return sign | halfInfinity, true
+	case exponent > halfBias || exponent < 1-halfBias-halfFraction:
+		return 0, false
+	case exponent > -halfBias:
+		half = uint16(exponent+halfBias)<<halfFraction | uint16(fraction>>drop)
+	default: // below the smallest with a full fraction: the leading 1 is written out
+		fraction |= 1 << floatFraction
+		drop += 1 - halfBias - exponent
+		half = uint16(fraction >> drop)
+	}
+	return sign | half, fraction&(1<<drop-1) == 0
+}
+
+// floatOf is the inverse of halfOf.
+func floatOf(half uint16) float64 {
+	sign, exponent, fraction := uint64(half&0x8000)<<48, uint64(half>>halfFraction&0x1f), uint64(half&(1<<halfFraction-1))
+	switch exponent {
+	case 0:
+		const step = 1.0 / (1 << (halfBias - 1 + halfFraction))
+		return math.Float64frombits(sign | math.Float64bits(float64(fraction)*step))
+	case 0x1f:
+		exponent = doubleInfinity
+	default:
+		exponent += doubleBias - halfBias
+	}
+	return math.Float64frombits(sign | exponent<<doubleFraction | fraction<<(doubleFraction-halfFraction))
 }
 
 func appendSlice[T any](dst []byte, s []T, one func([]byte, T) ([]byte, bool)) ([]byte, bool) {
@@ -141,7 +205,7 @@ func appendFast(dst []byte, v any) ([]byte, bool) {
 	case *[][]byte:
 		return appendSlice(dst, *v, func(dst, b []byte) ([]byte, bool) { return appendBytes(dst, b), true })
 	}
-	return dst, false
+	return appendShaped(dst, v)
 }
 
 // SizeHint returns how many bytes Append makes of the value that v points to at most,
@@ -159,7 +223,7 @@ func SizeHint(v any) int {
 	case *[]float64:
 		return headSize * (1 + len(*v))
 	}
-	return 0
+	return hintShaped(v)
 }
 
 // head reads an item's head, if it is there whole, of the shortest form or not. Of what
@@ -209,29 +273,47 @@ func readString(data []byte, want byte) (s, rest []byte, ok bool) {
 	return rest[:n], rest[n:], true
 }
 
+// readFloat reads a float of any size. What is not a number it leaves to the library.
 func readFloat(data []byte) (f float64, rest []byte, ok bool) {
-	if len(data) < 9 || data[0] != itemFloat64 {
+	switch {
+	case len(data) >= 9 && data[0] == itemFloat64:
+		f, rest = math.Float64frombits(binary.BigEndian.Uint64(data[1:])), data[9:]
+	case len(data) >= 5 && data[0] == itemFloat32:
+		f, rest = float64(math.Float32frombits(binary.BigEndian.Uint32(data[1:]))), data[5:]
+	case len(data) >= 3 && data[0] == itemFloat16:
+		f, rest = floatOf(binary.BigEndian.Uint16(data[1:])), data[3:]
+	default:
 		return 0, nil, false
 	}
-	return math.Float64frombits(binary.BigEndian.Uint64(data[1:])), data[9:], true
+	return f, rest, f == f
+}
+
+func readIntTo[T int | int8 | int16 | int32 | int64](data []byte, v *T) (rest []byte, ok bool) {
+	n, rest, ok := readInt(data)
+	if !ok || int64(T(n)) != n {
+		return nil, false
+	}
+	*v = T(n)
+	return rest, true
+}
+
+func readUintTo[T uint | uint8 | uint16 | uint32 | uint64](data []byte, v *T) (rest []byte, ok bool) {
+	major, n, rest, ok := head(data)
+	if !ok || major != majorUint || uint64(T(n)) != n {
+		return nil, false
+	}
+	*v = T(n)
+	return rest, true
 }
 
 func decodeInt[T int | int64 | int32](data []byte, v *T) bool {
-	n, rest, ok := readInt(data)
-	if !ok || len(rest) > 0 || int64(T(n)) != n {
-		return false
-	}
-	*v = T(n)
-	return true
+	rest, ok := readIntTo(data, v)
+	return ok && len(rest) == 0
 }
 
 func decodeUint[T uint | uint64 | uint32](data []byte, v *T) bool {
-	major, n, rest, ok := head(data)
-	if !ok || major != majorUint || len(rest) > 0 || uint64(T(n)) != n {
-		return false
-	}
-	*v = T(n)
-	return true
+	rest, ok := readUintTo(data, v)
+	return ok && len(rest) == 0
 }
 
 // decodeSlice reads an array whose elements one reads. The array's length is a peer's
@@ -331,5 +413,5 @@ func decodeFast(data []byte, v any) bool {
 			return text, rest, ok && utf8.ValidString(text)
 		})
 	}
-	return false
+	return decodeShaped(data, v)
 }

@@ -381,6 +381,32 @@ func FuzzDecodeError(f *testing.F) {
 	})
 }
 
+// FuzzContext: C3, and what is taken makes the same bytes again.
+func FuzzContext(f *testing.F) {
+	b, err := AppendContext(nil, context.WithValue(context.Background(), traceKey{}, "abc"))
+	if err != nil || len(b) == 0 {
+		f.Fatal(b, err)
+	}
+	f.Add(b)
+	f.Add([]byte{})
+	f.Add([]byte{majorMap})
+	f.Add([]byte{majorMap | 1, majorText | 1, 'x', majorMap | 31})
+	f.Fuzz(func(t *testing.T, data []byte) {
+		ctx, err := DecodeContext(context.Background(), data)
+		if err != nil {
+			return
+		}
+		again, err := AppendContext(nil, ctx)
+		if err != nil {
+			t.Fatalf("C2: %x: %v", data, err)
+		}
+		back, err := DecodeContext(context.Background(), again)
+		if err != nil || back.Value(traceKey{}) != ctx.Value(traceKey{}) {
+			t.Fatalf("C2: %x became %x: %v", data, again, err)
+		}
+	})
+}
+
 func BenchmarkInt64(b *testing.B) {
 	var buf []byte
 	n := int64(123456)

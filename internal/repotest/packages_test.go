@@ -43,6 +43,17 @@ var packageRules = []rule{
 		},
 	},
 	{
+		name:  "fuzz targets have seeds",
+		check: fuzzSeeded,
+		samples: []sample{
+			{files{"a/a_test.go": "package a\nfunc FuzzA(f *testing.F) { f.Add(1); f.Fuzz(nil) }"}, ""},
+			{files{"a/a_test.go": "package a\nfunc FuzzA(f *testing.F) { for { seeds(f) } }", "a/b_test.go": "package a\nfunc seeds(g *testing.F) { g.Add(1) }"}, ""},
+			{files{"a/a_test.go": "package a\nfunc FuzzA(f *testing.F) {}", "a/testdata/fuzz/FuzzA/x": "1"}, ""},
+			{files{"a/a_test.go": "package a\nfunc FuzzA(f *testing.F) { f.Fuzz(nil) }", "a/testdata/fuzz/FuzzB/x": "1"}, "a/a_test.go:2: FuzzA has no seeds"},
+			{files{"a/a_test.go": "package a\nfunc FuzzA(f *testing.F) { seeds(f); wg.Add(1) }\nfunc seeds(g *testing.F) {}"}, "a/a_test.go:2: FuzzA has no seeds"},
+		},
+	},
+	{
 		name:  "one package doc each",
 		check: packageDocs,
 		samples: []sample{

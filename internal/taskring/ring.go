@@ -185,17 +185,16 @@ func (r *Ring) Withdraw(t Ticket) bool {
 	return r.slot[t.Slot].state.CompareAndSwap(stateOf(t.number, 0, statusQueued), stateOf(t.number, 0, statusWithdrawn))
 }
 
-// Owner returns the worker that has claimed a task, or -1, and whether the task has
-// begun or is done.
-func (r *Ring) Owner(t Ticket) (worker int, begun bool) {
+// Owner returns the worker that has claimed a task, or -1, and whether the task is done.
+func (r *Ring) Owner(t Ticket) (worker int, done bool) {
 	state := r.slot[t.Slot].state.Load()
 	if state>>slotBits != t.number&ticketMask {
 		return -1, false
 	}
 	switch statusOf(state) {
-	case statusClaimed:
+	case statusClaimed, statusBegun:
 		return ownerOf(state) - 1, false
-	case statusBegun, statusDone:
+	case statusDone:
 		return ownerOf(state) - 1, true
 	}
 	return -1, false
@@ -276,10 +275,11 @@ func (r *Ring) Free(slot int) {
 }
 
 // Pending returns how many tasks were published and not passed by head, withdrawn ones
-// included: an upper bound of Queued that costs two loads.
+// included: an upper bound of Queued that costs two loads. It is at most the number of slots,
+// also if head was written over (R5).
 func (r *Ring) Pending() int {
 	h := r.head.Load() // first, since it may pass what the tail was
-	return max(0, int(r.tail.Load()-h))
+	return min(max(0, int(r.tail.Load()-h)), len(r.order))
 }
 
 // Queued counts the tasks that are queued. What is published or claimed meanwhile may

@@ -32,6 +32,20 @@ func newRing(t testing.TB, slots, workers int) *Ring {
 func attach(t testing.TB, r *Ring, number int) *Worker {
 	t.Helper()
 	r.Enlist(number)
+	w, err := attachTo(t, r, number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = w.bell.Close()
+		_ = w.region.Close()
+	})
+	return w
+}
+
+// attachTo attaches to duplicates of the ring's descriptors.
+func attachTo(t testing.TB, r *Ring, number int) (*Worker, error) {
+	t.Helper()
 	region, err := unix.FcntlInt(uintptr(r.Region().FD()), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -42,13 +56,9 @@ func attach(t testing.TB, r *Ring, number int) *Worker {
 	}
 	w, err := Attach(region, bell, number)
 	if err != nil {
-		t.Fatal(err)
+		_ = unix.Close(bell)
 	}
-	t.Cleanup(func() {
-		_ = w.bell.Close()
-		_ = w.region.Close()
-	})
-	return w
+	return w, err
 }
 
 func publish(r *Ring, n uint64) Ticket {

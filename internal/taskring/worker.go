@@ -33,12 +33,18 @@ type Claim struct {
 }
 
 // Attach makes this process the worker of that number. The region's and the bell's
-// descriptors are owned by the Worker then.
-func Attach(region, bell, number int) (*Worker, error) {
+// descriptors are owned by the Worker then. After an error the bell's is the caller's, and the
+// region's too unless it is memory, which is given up.
+func Attach(region, bell, number int) (_ *Worker, err error) {
 	r, err := shm.Open(region, offControl)
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			_ = r.Unmap()
+		}
+	}()
 	slots, workers := r.Uint32(offSlots).Load(), r.Uint32(offWorkers).Load()
 	if got := r.Uint64(0).Load(); got != magic {
 		return nil, fmt.Errorf("%w: the magic number is %#x", ErrCorrupt, got)
