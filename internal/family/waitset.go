@@ -116,7 +116,7 @@ func (s WaitSet) wait(ctx context.Context, m *member, try, more func() bool) err
 		wake.Fence()
 		if try() {
 			if m.lot.unlink(s, w) {
-				s.WakeOne()
+				s.pass()
 			}
 			return nil
 		}
@@ -124,15 +124,24 @@ func (s WaitSet) wait(ctx context.Context, m *member, try, more func() bool) err
 		case <-w.woken:
 		case <-ctx.Done():
 			if m.lot.unlink(s, w) {
-				s.WakeOne()
+				s.pass()
 			}
 			return context.Cause(ctx)
 		}
 		if try() {
-			if more != nil && more() && !m.lot.wakeHere(s) {
-				s.WakeOne()
+			if more != nil && more() {
+				s.pass()
 			}
 			return nil
 		}
+	}
+}
+
+// pass gives a wake-up to another waiter (FA4). One of this process comes first: WakeAll has
+// woken one of each process, for all that wait there, and another process may have
+// waiters only for what comes afterwards.
+func (s WaitSet) pass() {
+	if !s.member.lot.wakeHere(s) {
+		s.WakeOne()
 	}
 }
