@@ -67,11 +67,11 @@ func classOf(n int) int {
 
 const wholeSize = 1 << largestClass // addresses; memory is taken as it is used
 
-// create makes a family.
-func create(kinds []Kind) (*Family, error) {
+// create makes a family in a region of that size, or less if there are not so many addresses.
+func create(kinds []Kind, size int) (*Family, error) {
 	var region *shm.Region
 	var err error
-	for size := wholeSize; size >= smallestRegion; size /= 2 {
+	for ; size >= smallestRegion; size /= 2 {
 		region, err = shm.Create("futures-family", size)
 		if err == nil || errors.Is(err, errors.ErrUnsupported) {
 			break

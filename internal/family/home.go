@@ -39,7 +39,7 @@ func Files() []syscall.Conn {
 		files = append(files, process.FD(fd))
 	}
 	if families.home == nil && len(files) == 0 {
-		f, err := create(nil)
+		f, err := create(nil, wholeSize)
 		if err != nil {
 			return nil
 		}
@@ -65,7 +65,7 @@ func Home(kinds []Kind) (*Family, error) {
 		return nil, err
 	}
 	if families.home == nil {
-		f, err := create(kinds)
+		f, err := create(kinds, wholeSize)
 		if err != nil {
 			return nil, err
 		}

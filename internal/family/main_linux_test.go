@@ -226,7 +226,7 @@ func (c *child) kill() {
 
 func newFamily(t *testing.T) *Family {
 	t.Helper()
-	f, err := create(testKinds)
+	f, err := create(testKinds, smallestRegion) // which stays mapped: a small one
 	if err != nil {
 		t.Fatal(err)
 	}
