@@ -33,6 +33,11 @@ var (
 	ErrOwnerDied = sentinel("ipc.ErrOwnerDied", "the last owner died with the lock")
 	// ErrNotLocked: the lock is not the caller's to unlock.
 	ErrNotLocked = sentinel("ipc.ErrNotLocked", "not locked by this process")
+	// ErrTooManyReleased: more permits were to be released than are acquired.
+	ErrTooManyReleased = sentinel("ipc.ErrTooManyReleased", "more permits released than are acquired")
+	// ErrBrokenBarrier: a party of the barrier has given up or died, or Abort or Reset was
+	// called.
+	ErrBrokenBarrier = sentinel("ipc.ErrBrokenBarrier", "the barrier is broken")
 )
 
 func sentinel(name, text string) error {

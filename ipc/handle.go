@@ -29,8 +29,13 @@ const (
 
 // kinds is what the family needs to know of each: each file fills in its own.
 var kinds = [kindCount]family.Kind{
-	kindQueue: queueKind,
-	kindMutex: mutexKind,
+	kindQueue:          queueKind,
+	kindMutex:          mutexKind,
+	kindRecursiveMutex: recursiveKind,
+	kindSemaphore:      semaphoreKind,
+	kindEvent:          eventKind,
+	kindCond:           condKind,
+	kindBarrier:        barrierKind,
 }
 
 // A handle travels as a CBOR byte string (RFC 8949) of 28 bytes:
