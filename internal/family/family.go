@@ -36,7 +36,10 @@ type Kind struct {
 	Wake func(o *Object)
 	// Spent reports whether a closed object is of no use any more. Nil means that it is.
 	Spent func(o *Object) bool
-	// Dropped is called after a member has let go of the object. It may be nil.
+	// Dropped is called after a member has let go of the object, which is not held by the
+	// call itself: Family.Held tells who is left. Of two members that let go at the same
+	// time at least the last one finds nobody. It is also called when nobody has let go.
+	// It may be nil.
 	Dropped func(o *Object)
 }
 

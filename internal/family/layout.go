@@ -32,6 +32,7 @@ const (
 	memState    = 0 // generation << 8 | status
 	memPID      = 8
 	memStart    = 16 // start time of the process, in ticks since boot
+	memVisiting = 24 // 32 bits: index+1 of the object that it looks at without holding it
 	memSleeping = 64 // 1: the listener sleeps
 	memRung     = 72 // bit h: a wait set with hash h was rung
 )
@@ -52,8 +53,6 @@ const (
 	objSize    = 24 // bytes that were asked for
 	objCreator = 32 // owner, while it is being created
 	objShape   = 40 // what the kind wants both sides to agree on
-	objSent    = 48 // how often a reference was encoded; see Object.Sent
-	objArrived = 52 // how often one that was encoded was opened
 )
 
 // The statuses of an object.

@@ -32,10 +32,13 @@ type member struct {
 	gone     chan struct{} // closed by leave, before it waits for them
 	lot      lot
 
-	mu     sync.Mutex
-	held   map[uint32]int // by object: who of this process uses it
-	opened int            // objects that users have; guarded by Family.mu
-	ended  chan struct{}  // gets a value from each of the two goroutines
+	ended  chan struct{} // gets a value from each of the two goroutines
+	opened int           // objects that users have; guarded by Family.mu
+
+	mu       sync.Mutex     // guards the fields below
+	held     map[uint32]int // by object: who of this process uses it
+	visits   []uint32       // objects whose kinds are to be told that they were dropped
+	visiting bool           // a goroutine does that
 }
 
 // sharedBit is the bit of all members from that number on.
@@ -69,6 +72,7 @@ func (f *Family) join() (*member, error) {
 		}
 		m.sleeping.Store(0)
 		m.rung.Store(0)
+		f.word32(at + memVisiting).Store(0)
 		holds := f.region.Bytes()[offHolds+number*holdSize:][:holdSize]
 		clear(holds)
 		f.word(at + memPID).Store(uint64(os.Getpid()))

@@ -33,6 +33,8 @@ type Object struct {
 
 	once  sync.Once
 	local any // what the kind's own package needs of it in this process
+
+	cleanup runtime.Cleanup // lets go of it; stopped by Release
 }
 
 // Local returns what this process keeps with the object, made by the first call.
@@ -98,6 +100,16 @@ func holdMask(index uint32) uint64 { return 1 << (index % 64) }
 // Create makes an object of so many bytes, all zero but for what init writes before anybody
 // else can open it. The shape is for Object.Shape.
 func (f *Family) Create(kind uint8, size int, shape uint64, init func(o *Object)) (*Object, error) {
+	o, err := f.CreateApart(kind, size, shape, init)
+	if err == nil {
+		f.share(o)
+	}
+	return o, err
+}
+
+// CreateApart is Create for an Object that Open gives to nobody else in this process: its
+// owner can let go of it with Release.
+func (f *Family) CreateApart(kind uint8, size int, shape uint64, init func(o *Object)) (*Object, error) {
 	m, err := f.enter()
 	if err != nil {
 		return nil, err
@@ -137,7 +149,6 @@ func (f *Family) create(m *member, kind uint8, size int, shape uint64, init func
 	clear(block)
 	f.objectWord(index, objSize).Store(uint64(size))
 	f.objectWord(index, objShape).Store(shape)
-	f.objectWord(index, objSent).Store(0)
 	o := &Object{
 		family: f, member: m, off: off, size: size,
 		ref:   Ref{Family: f.id, Index: index, Generation: generation, Kind: kind},
@@ -166,6 +177,18 @@ func (f *Family) Open(ref Ref) (*Object, error) {
 		}
 	}
 	f.mu.Unlock()
+	o, err := f.OpenApart(ref)
+	if err == nil {
+		f.share(o)
+	}
+	return o, err
+}
+
+// OpenApart is Open for an Object of the caller's own; see CreateApart.
+func (f *Family) OpenApart(ref Ref) (*Object, error) {
+	if ref.Index >= MaxObjects || int(ref.Kind) >= len(f.kinds) {
+		return nil, fmt.Errorf("%w: reference to object %d of kind %d", ErrCorrupt, ref.Index, ref.Kind)
+	}
 	m, err := f.enter()
 	if err != nil {
 		return nil, err
@@ -184,12 +207,15 @@ func (f *Family) view(m *member, ref Ref) (*Object, error) {
 	if int(ref.Kind) >= len(f.kinds) {
 		return nil, fmt.Errorf("%w: an object of kind %d", ErrCorrupt, ref.Kind)
 	}
-	m.hold(ref.Index)
-	wake.Fence()
 	o := &Object{
 		family: f, member: m, ref: ref,
 		state: f.objectWord(ref.Index, objState), live: objectState(ref.Generation, ref.Kind, objectLive),
 	}
+	if (o.state.Load()^o.live)&^0xff != 0 { // so that what is there now is not held for nothing
+		return nil, fmt.Errorf("%s: %w", f.kinds[ref.Kind].Name, ErrGone)
+	}
+	m.hold(ref.Index)
+	wake.Fence()
 	var err error
 	if o.state.Load() == objectState(ref.Generation, ref.Kind, objectLeaving) {
 		f.freeIfUnheld(m, ref.Index) // we hold it, unless it was too late; or who looked died
@@ -201,8 +227,7 @@ func (f *Family) view(m *member, ref Ref) (*Object, error) {
 		err = ErrGone
 	}
 	if err != nil {
-		m.unhold(ref.Index)
-		f.freeIfUnheld(m, ref.Index)
+		f.letGo(m, ref.Index)
 		return nil, fmt.Errorf("%s: %w", f.kinds[ref.Kind].Name, err)
 	}
 	f.region.Observed(offObjects + int(ref.Index)*objectSize)
@@ -255,14 +280,27 @@ func (f *Family) exit(m *member) {
 	}
 }
 
-// keep remembers an object that is held, and lets go of it when nobody has it any more.
+// keep lets go of an object that is held when nobody has it any more.
 func (f *Family) keep(o *Object) {
-	m, index := o.member, o.ref.Index
-	f.mu.Lock()
-	f.objects[index] = weak.Make(o)
-	f.mu.Unlock()
+	m := o.member
 	// In a goroutine, since it may wait for locks.
-	runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref) }, o.ref)
+	o.cleanup = runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref) }, o.ref)
+}
+
+// share remembers an object for Open.
+func (f *Family) share(o *Object) {
+	f.mu.Lock()
+	f.objects[o.ref.Index] = weak.Make(o)
+	f.mu.Unlock()
+}
+
+// Release lets go of an object at once, and not when the garbage collector has found that
+// nobody has it. It is for who has it from CreateApart or OpenApart; nobody uses the
+// object any more, and nobody calls Release again.
+func (o *Object) Release() {
+	o.cleanup.Stop()
+	o.family.release(o.member, o.ref)
+	runtime.KeepAlive(o)
 }
 
 func (f *Family) release(m *member, ref Ref) {
@@ -271,24 +309,87 @@ func (f *Family) release(m *member, ref Ref) {
 		delete(f.objects, ref.Index)
 	}
 	f.mu.Unlock()
-	if m.unhold(ref.Index) {
-		f.dropped(m, ref)
-	}
-	f.freeIfUnheld(m, ref.Index)
+	f.letGo(m, ref.Index)
 	f.exit(m)
 }
 
-// dropped tells the object's kind that this member has let go of it.
-func (f *Family) dropped(m *member, ref Ref) {
-	if f.kinds[ref.Kind].Dropped == nil {
+// letGo takes one hold back.
+func (f *Family) letGo(m *member, index uint32) {
+	if m.unhold(index) {
+		f.dropped(m, index)
+	}
+	f.freeIfUnheld(m, index)
+}
+
+// dropped tells the kind of the object at an index that this member does not hold it any
+// more. If a goroutine of this process is in such a call, that one does it: a call may let go
+// of other objects.
+func (f *Family) dropped(m *member, index uint32) {
+	if kind := int(uint8(f.objectWord(index, objState).Load() >> 8)); kind >= len(f.kinds) || f.kinds[kind].Dropped == nil {
 		return
 	}
-	o, err := f.view(m, ref)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.visits = append(m.visits, index)
+	if m.visiting {
+		return
+	}
+	m.visiting = true
+	for len(m.visits) > 0 {
+		index := m.visits[0]
+		m.visits = m.visits[1:]
+		m.mu.Unlock()
+		f.visit(m, index)
+		m.mu.Lock()
+	}
+	m.visiting = false
+}
+
+// visit calls Dropped. The member says at which object it looks, before it looks at the
+// state, which keeps the memory as a hold would (FA1), and is not one.
+func (f *Family) visit(m *member, index uint32) {
+	visiting := f.word32(offMembers + m.number*memberSize + memVisiting)
+	visiting.Store(index + 1)
+	wake.Fence()
+	state := f.objectWord(index, objState)
+	s := state.Load()
+	ref := Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: uint8(s >> 8)}
+	o := &Object{family: f, member: m, ref: ref, state: state, live: s&^0xff | objectLive}
+	if status := s & 0xff; (status == objectLive || status == objectClosed) && int(ref.Kind) < len(f.kinds) && f.locate(o) == nil {
+		if dropped := f.kinds[ref.Kind].Dropped; dropped != nil {
+			dropped(o)
+		}
+	}
+	visiting.Store(0)
+	f.freeIfUnheld(m, index)
+}
+
+// visited reports whether a member looks at an object without holding it.
+func (f *Family) visited(index uint32) bool {
+	for number := range f.marked(offMemberMark, MaxMembers) {
+		at := offMembers + number*memberSize
+		status := f.word(at+memState).Load() & 0xff
+		if (status == memberAlive || status == memberBuried) && f.word32(at+memVisiting).Load() == index+1 {
+			return true
+		}
+	}
+	return false
+}
+
+// Beside calls fn with another object of the same family, which is held meanwhile, closed
+// or not. It is for the functions of a Kind.
+func (o *Object) Beside(ref Ref, fn func(o *Object)) error {
+	f, m := o.family, o.member
+	if ref.Index >= MaxObjects {
+		return fmt.Errorf("%w: reference to object %d", ErrCorrupt, ref.Index)
+	}
+	other, err := f.view(m, ref)
 	if err != nil {
-		return
+		return err
 	}
-	m.unhold(ref.Index)
-	f.kinds[ref.Kind].Dropped(o)
+	defer f.letGo(m, ref.Index)
+	fn(other)
+	return nil
 }
 
 func (m *member) hold(index uint32) {
@@ -320,17 +421,6 @@ func (f *Family) Held(ref Ref) bool {
 		}
 	}
 	return false
-}
-
-// Sent counts that a reference to the object was encoded; Arrived that one was opened. While
-// more were sent than have arrived, InTransit reports true.
-func (o *Object) Sent()    { o.family.objectWord32(o.ref.Index, objSent).Add(1) }
-func (o *Object) Arrived() { o.family.objectWord32(o.ref.Index, objArrived).Add(1) }
-
-// InTransit reports whether the object of that name is on its way to a process.
-func (f *Family) InTransit(ref Ref) bool {
-	sent, arrived := f.objectWord32(ref.Index, objSent).Load(), f.objectWord32(ref.Index, objArrived).Load()
-	return int32(sent-arrived) > 0
 }
 
 // Live reports whether the object of that name is live.
@@ -374,7 +464,7 @@ func (f *Family) freeIfUnheld(m *member, index uint32) {
 	wake.Fence()
 	ref := Ref{Family: f.id, Index: index, Generation: uint32(state >> 16), Kind: uint8(state >> 8)}
 	o := &Object{family: f, member: m, ref: ref, state: word, live: state&^0xff | objectLive}
-	if f.Held(ref) || int(ref.Kind) >= len(f.kinds) || f.locate(o) == nil && !f.spent(o) {
+	if f.Held(ref) || f.visited(index) || int(ref.Kind) >= len(f.kinds) || f.locate(o) == nil && !f.spent(o) {
 		word.Store(closed)
 		return
 	}

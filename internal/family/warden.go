@@ -138,6 +138,7 @@ func (m *member) bury(number int, state uint64) {
 	for _, off := range []int{offJoinedWait, offWardenWait} {
 		m.set(off).Bury(dead)
 	}
+	f.word32(at + memVisiting).Store(0)
 	word.CompareAndSwap(memberState(generation, memberBuried), memberState(generation, memberFree))
 }
 
@@ -158,18 +159,15 @@ func (f *Family) buryObject(m *member, index uint32, dead Member) {
 	default:
 		return
 	}
-	held := f.holdWord(dead.Number, index).And(^holdMask(index))&holdMask(index) != 0
 	o, err := f.view(m, Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: kind})
-	if err != nil {
-		return // it is gone, or nothing that this program knows
+	if err == nil && f.kinds[kind].Repair != nil {
+		f.kinds[kind].Repair(o, dead)
 	}
-	k := f.kinds[kind]
-	if k.Repair != nil {
-		k.Repair(o, dead)
+	// Only now, so that nobody frees what is not repaired yet.
+	f.holdWord(dead.Number, index).And(^holdMask(index))
+	f.word32(offMembers+dead.Number*memberSize+memVisiting).CompareAndSwap(index+1, 0)
+	if err == nil { // else it is gone, or nothing that this program knows
+		f.letGo(m, index)
+		f.dropped(m, index) // also if this process has it, and if a warden died here
 	}
-	if held && k.Dropped != nil {
-		k.Dropped(o)
-	}
-	m.unhold(index)
-	f.freeIfUnheld(m, index)
 }
