@@ -7,7 +7,7 @@ FUZZTIME ?= 20s
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: check test race assert lint tools tidy cross fuzz bench bench-once examples
+.PHONY: check test race assert storm lint tools tidy cross fuzz bench bench-once examples
 
 # What CI runs: everything below but bench.
 check:
@@ -22,6 +22,10 @@ race:
 # With the invariants that cost too much to be checked always.
 assert:
 	go test -tags futures_assert ./...
+
+# The storm of procpool at its full size: a million tasks and at least 500 kills.
+storm:
+	FUTURES_STORM=1000000 go test -count=1 -run '^TestStorm$$' ./procpool
 
 # errcheck leaves out tests, and executortest, which is nothing else.
 lint: tools

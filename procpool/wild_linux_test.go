@@ -2,6 +2,7 @@ package procpool_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"os"
@@ -25,6 +26,13 @@ var scribble = futures.Define("test.scribble", func(_ context.Context, seed uint
 	if err != nil {
 		return 0, err
 	}
+	if seed < uint64(len(wildHeads)) {
+		// The head of the ring, at each moment while others move it on.
+		for range 1000 {
+			binary.LittleEndian.PutUint64(memory[128:], wildHeads[seed])
+		}
+		return os.Getpid(), nil
+	}
 	random := rand.New(rand.NewPCG(seed, 7))
 	// What is used: the first pages, and the last.
 	for range 3000 {
@@ -44,6 +52,9 @@ var scribble = futures.Define("test.scribble", func(_ context.Context, seed uint
 	return os.Getpid(), nil
 })
 
+// wildHeads are positions of the ring's head that are far from where it is.
+var wildHeads = []uint64{0, 1, 1 << 40, 1<<63 + 5000, ^uint64(0)}
+
 // ringEnd is about the size of the slots.
 const ringEnd = 2048 * 256
 
@@ -53,14 +64,22 @@ func TestWildWrites(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	broken := 0
-	for round := range uint64(8) {
+	rounds := 8 + uint64(len(wildHeads))
+	for round := range rounds {
+		as := seed + round
+		if round < uint64(len(wildHeads)) {
+			as = round
+		}
 		p := open(t, procpool.Options{Workers: 3, Stderr: discard, Logger: quiet, KillGrace: 100 * time.Millisecond})
 		var fs []futures.Handle
 		for i := range 300 {
 			if i == 100 {
-				fs = append(fs, scribble.Submit(t.Context(), p, seed+round))
+				fs = append(fs, scribble.Submit(t.Context(), p, as))
 			}
-			fs = append(fs, double.Submit(t.Context(), p, i))
+			fs = append(fs, double.Submit(t.Context(), p, i, futures.Priority(i%3)))
+			if i%10 == 0 {
+				p.Inspect() // which counts what is in the memory
+			}
 		}
 		if _, pending, err := futures.Wait(t.Context(), futures.AllCompleted, fs...); len(pending) > 0 || err != nil {
 			t.Fatalf("PP7: %d futures pending, %v", len(pending), err)
@@ -75,5 +94,5 @@ func TestWildWrites(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	t.Logf("%d of 8 pools broken", broken)
+	t.Logf("%d of %d pools broken", broken, rounds)
 }
