@@ -21,8 +21,9 @@ type welcome struct {
 	MaxTasks    int      `cbor:"5,keyasint,omitempty"` // go after so many; 0 is no limit
 	Init        string   `cbor:"6,keyasint,omitempty"` // function to call first
 	InitArg     []byte   `cbor:"7,keyasint,omitempty"`
-	Shared      bool     `cbor:"8,keyasint,omitempty"` // descriptors 5, 6 and 7 are ring, bell and arena
-	Functions   []string `cbor:"9,keyasint,omitempty"` // names by number, for the ring
+	Shared      bool     `cbor:"8,keyasint,omitempty"`  // descriptors 5, 6 and 7 are ring, bell and arena
+	Functions   []string `cbor:"9,keyasint,omitempty"`  // names by number, for the ring
+	Families    int      `cbor:"10,keyasint,omitempty"` // descriptors from 8 on are for package ipc
 }
 
 // taskHead is the fixed part of a TASK frame; the function's name, the context record

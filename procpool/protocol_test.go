@@ -128,7 +128,7 @@ func vectors(t *testing.T) (all []vector) {
 	text := "forty-two"
 	add("HELLO of process 4711", frameHello, 0, 0, value(&hello{1, 4711}))
 	add("WELCOME, worker 3", frameWelcome, 0, 0, value(&welcome{Protocol: 1, Worker: 3}))
-	add("WELCOME with all keys", frameWelcome, 0, 0, value(&welcome{1, 1, 2, 1 << 30, 100, "load", value(&text), true, []string{"load", "double"}}))
+	add("WELCOME with all keys", frameWelcome, 0, 0, value(&welcome{1, 1, 2, 1 << 30, 100, "load", value(&text), true, []string{"load", "double"}, 1}))
 	add("READY", frameReady, 0, 0)
 	add("FAILED with an error", frameFailed, uint8(resultError), 0, codec.AppendError(nil, os.ErrNotExist, ""))
 	h := taskHead{timeout: 5e9, deadline: 1795478400e9, attempt: 2, nameSize: 6}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/futures-go/futures/inspect"
 	"github.com/futures-go/futures/internal/arena"
+	"github.com/futures-go/futures/internal/family"
 	"github.com/futures-go/futures/internal/process"
 	"github.com/futures-go/futures/internal/taskring"
 	"github.com/futures-go/futures/internal/wake"
@@ -78,12 +79,14 @@ func newPulls(p *Pool) (*pulls, error) {
 	return r, nil
 }
 
-func (r *pulls) files() []syscall.Conn {
-	return []syscall.Conn{
+func (r *pulls) files(w *worker) []syscall.Conn {
+	families := family.Files()
+	w.families = len(families)
+	return append([]syscall.Conn{
 		process.FD(r.ring.Region().FD()),
 		process.FD(r.ring.Bell().FD()),
 		process.FD(r.pool.arena.Region().FD()),
-	}
+	}, families...)
 }
 
 func (r *pulls) enlist(w *worker) {
@@ -106,6 +109,7 @@ func (r *pulls) welcome(w *worker, msg *welcome) error {
 	fs := &r.pool.functions
 	fs.mu.Lock()
 	defer fs.mu.Unlock()
+	msg.Families = w.families
 	msg.Shared, msg.Functions, msg.MaxTasks = true, fs.names(), r.pool.opts.MaxTasksPerWorker
 	r.named = append(r.named, w)
 	return w.sendWelcome(msg)

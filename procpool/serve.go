@@ -12,6 +12,7 @@ import (
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/codec"
+	"github.com/futures-go/futures/internal/family"
 	"github.com/futures-go/futures/internal/process"
 	"github.com/futures-go/futures/internal/shm"
 	"github.com/futures-go/futures/internal/taskring"
@@ -31,6 +32,7 @@ const (
 	fileRing
 	fileBell
 	fileArena
+	fileFamilies // as many as WELCOME says
 )
 
 // serveCalled says that this program has the guard line in its main.
@@ -165,6 +167,9 @@ func (s *server) handshake() error {
 	s.ring, err = taskring.Attach(int(process.ChildFile(fileRing)), int(process.ChildFile(fileBell)), s.number)
 	if err != nil {
 		return err
+	}
+	for i := range s.options.Families {
+		family.Inherit(int(process.ChildFile(fileFamilies + i)))
 	}
 	s.arena, err = shm.Open(int(process.ChildFile(fileArena)), 0)
 	return err

@@ -20,7 +20,7 @@ type streams struct {
 	idle []*worker // ready and without a job, the last one goes first; guarded by Pool.feed
 }
 
-func (s *streams) files() []syscall.Conn { return nil }
+func (s *streams) files(*worker) []syscall.Conn { return nil }
 func (s *streams) enlist(*worker)        {}
 func (s *streams) close() error          { return nil }
 func (s *streams) waiting() int          { return 0 }

@@ -13,7 +13,7 @@ import (
 // The methods marked so are called with Pool.feed held.
 type transport interface {
 	// files are what a worker inherits beside its pipes.
-	files() []syscall.Conn
+	files(w *worker) []syscall.Conn
 	// enlist prepares for a process that is about to be started.
 	enlist(w *worker)
 	// welcome sends WELCOME.

@@ -48,13 +48,14 @@ type worker struct {
 	number   int // of its place, given to another worker afterwards
 	restarts int // how many workers were at this place before
 
-	process atomic.Pointer[process.Process] // once it is started
-	pid     int                             // likewise, for its own goroutine
-	pipes   *pipes
-	in      *frameReader
-	out     *frameWriter
-	exit    process.Exit // once it is dead
-	stacks  []byte       // captured before its end, if it was killed for its task
+	process  atomic.Pointer[process.Process] // once it is started
+	pid      int                             // likewise, for its own goroutine
+	pipes    *pipes
+	in       *frameReader
+	out      *frameWriter
+	exit     process.Exit // once it is dead
+	families int          // whose memory it inherits, for package ipc
+	stacks   []byte       // captured before its end, if it was killed for its task
 
 	state state // guarded by Pool.mu; moved by Pool.move
 
@@ -141,7 +142,7 @@ func (w *worker) start() (life *pipes, err error) {
 	spec := process.Spec{
 		Env:         slices.Concat(os.Environ(), raceEnvironment(), p.opts.Env),
 		Dir:         p.opts.Dir,
-		Files:       append(theirs.files(), p.transport.files()...),
+		Files:       append(theirs.files(), p.transport.files(w)...),
 		Stdout:      p.opts.Stdout,
 		Stderr:      p.opts.Stderr,
 		MemoryLimit: p.opts.MemoryLimit,

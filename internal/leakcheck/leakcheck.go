@@ -41,11 +41,15 @@ var kept = []struct{ creator, reason string }{
 }
 
 // Main runs the tests of m and exits with their code, or with 1 if they passed
-// and have left something behind.
-func Main(m *testing.M) {
+// and have left something behind. Between the two settle is called, if it is given: it lets
+// go of what the package under test keeps by design.
+func Main(m *testing.M, settle ...func()) {
 	warmUp()
 	before := everything()
 	code := m.Run()
+	for _, s := range settle {
+		s()
+	}
 	if report := leaked(before, everything); report != "" {
 		fmt.Fprintf(os.Stderr, "leakcheck: the tests left behind:\n\n%s\n", report)
 		code = max(code, 1)

@@ -16,13 +16,17 @@ func warmUp() {
 	}
 }
 
+// family is the memory that a program shares with its worker processes. The program keeps
+// it until it ends, so that slices of it stay valid, and has one for all pools.
+const family = "/memfd:futures-family (deleted)"
+
 // resources returns the descriptors and the children of this process, and the
 // names of shared memory on this machine.
 func resources() inventory {
 	all := make(inventory)
 	for _, fd := range names("/proc/self/fd") {
 		// The descriptor that listed the directory is gone and has no target.
-		if target, err := os.Readlink("/proc/self/fd/" + fd); err == nil {
+		if target, err := os.Readlink("/proc/self/fd/" + fd); err == nil && target != family {
 			what := fmt.Sprintf("descriptor %s: %s", fd, target)
 			all[what] = what
 		}

@@ -12,7 +12,9 @@ import (
 // LimitData sets how many bytes of private writable memory this process, a child,
 // may map (RLIMIT_DATA). A Go program needs 40 to 45 MB before it has allocated
 // anything, and counts what its heap has mapped: 100 MB live need about 144 MB. Over
-// it the Go runtime ends the process, which Exit.OOM reports.
+// it the Go runtime ends the process, which Exit.OOM reports. Now and then a thread of
+// the collector faults on memory that it was refused before that is said; such a SIGSEGV
+// cannot be told from another.
 func LimitData(bytes int64) error {
 	if bytes <= 0 {
 		panic("process.LimitData: not a size")

@@ -1,7 +1,9 @@
 package process
 
 import (
+	"bytes"
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -31,11 +33,18 @@ func TestMemoryLimit(t *testing.T) {
 }
 
 func TestDataLimit(t *testing.T) {
-	p := launch(t, as("data-limit"))
-	exit := p.Exit()
-	if !exit.OOM || exit.OOMSample != 0 || exit.Signal != 0 {
-		t.Errorf("%+v: %s", exit, p.StderrTail())
+	for range 10 {
+		p := launch(t, as("data-limit"))
+		exit := p.Exit()
+		if strings.HasPrefix(exit.Fatal, "SIGSEGV") && bytes.Contains(p.StderrTail(), []byte("runtime.gcBgMarkWorker")) {
+			continue // see LimitData
+		}
+		if !exit.OOM || exit.OOMSample != 0 || exit.Signal != 0 {
+			t.Errorf("%+v: %s", exit, p.StderrTail())
+		}
+		return
 	}
+	t.Error("ten times it did not say that it has no memory")
 }
 
 func TestRSS(t *testing.T) {

@@ -1,0 +1,80 @@
+package family
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// startTime returns when a process was started, in clock ticks since boot: field 22 of
+// proc_pid_stat(5).
+func startTime(pid int) (uint64, error) {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, fmt.Errorf("family: start time of process %d: %w", pid, err)
+	}
+	// The name of the program is in parentheses and may hold any byte.
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 20 {
+		return 0, fmt.Errorf("family: start time of process %d: %q", pid, stat)
+	}
+	return strconv.ParseUint(string(fields[19]), 10, 64)
+}
+
+// life is how the end of a member is waited for: a pidfd in the runtime's poller, so that
+// no thread waits. Of a process that is dead already it is nil.
+type life struct {
+	file *os.File
+	conn syscall.RawConn
+	once sync.Once
+}
+
+// lifeOf watches the member of that number. If its process is not the one that has joined,
+// it is dead (FA6).
+func (f *Family) lifeOf(number int) *life {
+	at := offMembers + number*memberSize
+	pid, start := int(f.word(at+memPID).Load()), f.word(at+memStart).Load()
+	if pid <= 0 {
+		return &life{}
+	}
+	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
+	if err != nil {
+		return &life{}
+	}
+	// The descriptor stands for one process from now on; the start time tells which.
+	if now, err := startTime(pid); err != nil || now != start {
+		_ = unix.Close(fd)
+		return &life{}
+	}
+	l := &life{file: os.NewFile(uintptr(fd), "pidfd")}
+	if l.conn, err = l.file.SyscallConn(); err != nil {
+		_ = l.file.Close()
+		return &life{}
+	}
+	return l
+}
+
+// await returns when the process is dead, or after close.
+func (l *life) await() {
+	if l.file == nil {
+		return
+	}
+	_ = l.conn.Read(func(fd uintptr) bool {
+		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, 0)
+		return err == nil && n > 0
+	})
+}
+
+func (l *life) close() {
+	l.once.Do(func() {
+		if l.file != nil {
+			_ = l.file.Close()
+		}
+	})
+}

@@ -1,0 +1,173 @@
+package family
+
+import (
+	"context"
+
+	"github.com/futures-go/futures/internal/assert"
+)
+
+// keep is the goroutine of a member that sees to it that the dead are buried: it watches
+// the warden, or is the warden and watches all others.
+func (m *member) keep() {
+	defer func() { m.ended <- struct{}{} }()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		<-m.gone
+		cancel()
+	}()
+	f := m.family
+	warden := f.word32(offWarden)
+	for ctx.Err() == nil {
+		switch now := warden.Load(); {
+		case now == m.owner:
+			m.ward(ctx)
+		case now == 0 || !f.alive(now):
+			warden.CompareAndSwap(now, m.owner)
+		default:
+			m.watchWarden(ctx, now)
+		}
+	}
+}
+
+// watchWarden returns when the warden is another one, or dead: then this member has tried to
+// take its place.
+func (m *member) watchWarden(ctx context.Context, owner uint32) {
+	f := m.family
+	warden := f.word32(offWarden)
+	life := f.lifeOf(numberOf(owner))
+	defer life.close()
+	ended := make(chan struct{})
+	go func() {
+		life.await()
+		close(ended)
+	}()
+	changed := make(chan struct{})
+	waiting, done := context.WithCancel(ctx)
+	defer done()
+	go func() {
+		_ = m.set(offWardenWait).wait(waiting, m, func() bool { return warden.Load() != owner }, nil)
+		close(changed)
+	}()
+	select {
+	case <-ended:
+		if ctx.Err() == nil {
+			warden.CompareAndSwap(owner, m.owner)
+		}
+	case <-changed:
+	}
+	life.close()
+	done()
+	<-ended
+	<-changed
+}
+
+// ward is what the warden does until it leaves: it watches every member, and buries those
+// that die.
+func (m *member) ward(ctx context.Context) {
+	f := m.family
+	m.set(offWardenWait).WakeAll()
+	watched := make(map[uint32]*life)
+	died := make(chan uint32)
+	defer func() {
+		for _, l := range watched {
+			l.close()
+		}
+		for len(watched) > 0 {
+			delete(watched, <-died)
+		}
+	}()
+	joined := f.word(offJoined)
+	for ctx.Err() == nil {
+		seen := joined.Load()
+		for number := range f.marked(offMemberMark, MaxMembers) {
+			state := f.word(offMembers + number*memberSize + memState).Load()
+			owner := ownerOf(number, state>>8)
+			switch state & 0xff {
+			case memberAlive:
+				if owner == m.owner || watched[owner] != nil {
+					continue
+				}
+				l := f.lifeOf(number)
+				watched[owner] = l
+				go func() {
+					l.await()
+					died <- owner
+				}()
+			case memberBuried:
+				m.bury(number, state) // the last warden died over it
+			}
+		}
+		news := make(chan struct{})
+		waiting, done := context.WithCancel(ctx)
+		go func() {
+			_ = m.set(offJoinedWait).wait(waiting, m, func() bool { return joined.Load() != seen }, nil)
+			close(news)
+		}()
+		select {
+		case owner := <-died:
+			watched[owner].close()
+			delete(watched, owner)
+			number := numberOf(owner)
+			if state := f.word(offMembers + number*memberSize + memState).Load(); ownerOf(number, state>>8) == owner {
+				m.bury(number, state)
+			}
+		case <-news:
+		}
+		done()
+		<-news
+	}
+}
+
+// bury repairs what a dead member had (FA2). It may be called again for the same member, by
+// another warden.
+func (m *member) bury(number int, state uint64) {
+	f := m.family
+	at := offMembers + number*memberSize
+	word := f.word(at + memState)
+	generation := state >> 8
+	if state&0xff == memberAlive && !word.CompareAndSwap(state, memberState(generation, memberBuried)) {
+		return // it has left
+	}
+	dead := Member{number, ownerOf(number, generation), int(f.word(at + memPID).Load())}
+	assert.Reach("burying")
+	f.allocator(m).bury(dead)
+	for index := range uint32(f.marked(offObjectMark, MaxObjects)) {
+		f.buryObject(m, index, dead)
+	}
+	for _, off := range []int{offJoinedWait, offWardenWait} {
+		m.set(off).Bury(dead)
+	}
+	f.word32(at + memVisiting).Store(0)
+	word.CompareAndSwap(memberState(generation, memberBuried), memberState(generation, memberFree))
+}
+
+func (d Member) sharesBit() bool { return d.Number >= sharedBit }
+
+// buryObject repairs one object after a death.
+func (f *Family) buryObject(m *member, index uint32, dead Member) {
+	state := f.objectWord(index, objState)
+	s := state.Load()
+	kind := uint8(s >> 8)
+	switch s & 0xff {
+	case objectCreating:
+		if f.objectWord32(index, objCreator).Load() == dead.Owner {
+			f.discard(m, index, s)
+		}
+		return
+	case objectLive, objectClosed, objectLeaving:
+	default:
+		return
+	}
+	o, err := f.view(m, Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: kind})
+	if err == nil && f.kinds[kind].Repair != nil {
+		f.kinds[kind].Repair(o, dead)
+	}
+	// Only now, so that nobody frees what is not repaired yet.
+	f.holdWord(dead.Number, index).And(^holdMask(index))
+	f.word32(offMembers+dead.Number*memberSize+memVisiting).CompareAndSwap(index+1, 0)
+	if err == nil { // else it is gone, or nothing that this program knows
+		f.letGo(m, index)
+		f.dropped(m, index) // also if this process has it, and if a warden died here
+	}
+}

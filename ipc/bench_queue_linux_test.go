@@ -1,0 +1,150 @@
+package ipc_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/futures-go/futures"
+	"github.com/futures-go/futures/ipc"
+	"github.com/futures-go/futures/procpool"
+)
+
+// How many messages a second does a queue pass between processes, and how long does a round
+// trip through two queues take? CPython's multiprocessing.Queue does the same in the same run,
+// where there is a python3.
+
+type stream struct {
+	Queue *ipc.Queue[[]byte]
+	N     int
+	Into  bool // take into the same memory again
+}
+
+var drain = futures.Define("bench.drain", func(ctx context.Context, in stream) (n int, err error) {
+	var b []byte
+	for ; n < in.N && err == nil; n++ {
+		if in.Into {
+			err = in.Queue.GetInto(ctx, &b)
+		} else {
+			_, err = in.Queue.Get(ctx)
+		}
+	}
+	return n, err
+})
+
+var feed = futures.Define("bench.feed", func(ctx context.Context, in stream) (int, error) {
+	message := make([]byte, 16)
+	for i := range in.N {
+		if err := in.Queue.Put(ctx, message); err != nil {
+			return i, err
+		}
+	}
+	return in.N, nil
+})
+
+// benchPool returns a pool whose workers are there.
+func benchPool(b *testing.B, workers int) *procpool.Pool {
+	b.Helper()
+	p, err := procpool.New(procpool.Options{Workers: workers})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = p.Close() })
+	return p
+}
+
+func newQueue[T any](tb testing.TB, opts ipc.QueueOptions) *ipc.Queue[T] {
+	tb.Helper()
+	q, err := ipc.NewQueue[T](opts)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = q.Discard() })
+	return q
+}
+
+// outcomeOf fails a test or benchmark whose task failed.
+func outcomeOf[T any](tb testing.TB, f *futures.Future[T]) T {
+	tb.Helper()
+	v, err := f.Result(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return v
+}
+
+func BenchmarkQueue(b *testing.B) {
+	for i := range 6 {
+		size, into := []int{16, 1 << 10, 64 << 10}[i/2], i%2 == 1
+		b.Run(fmt.Sprintf("1p1c %d bytes %s", size, map[bool]string{false: "Get", true: "GetInto"}[into]), func(b *testing.B) {
+			p := benchPool(b, 1)
+			q := newQueue[[]byte](b, ipc.QueueOptions{})
+			message := make([]byte, size)
+			outcomeOf(b, drain.Submit(b.Context(), p, stream{Queue: q}))
+			b.ResetTimer()
+			f := drain.Submit(b.Context(), p, stream{q, b.N, into})
+			for range b.N {
+				if err := q.Put(b.Context(), message); err != nil {
+					b.Fatal(err)
+				}
+			}
+			outcomeOf(b, f)
+			rate := float64(b.N) / b.Elapsed().Seconds()
+			b.ReportMetric(rate, "messages/s")
+			b.ReportMetric(0, "ns/op")
+		})
+	}
+	b.Run("2p2c 16 bytes", func(b *testing.B) {
+		p := benchPool(b, 4)
+		q := newQueue[[]byte](b, ipc.QueueOptions{})
+		outcomeOf(b, drain.Submit(b.Context(), p, stream{Queue: q}))
+		b.ResetTimer()
+		n := b.N/2 + 1
+		fs := []*futures.Future[int]{
+			drain.Submit(b.Context(), p, stream{Queue: q, N: n}), drain.Submit(b.Context(), p, stream{Queue: q, N: n}),
+			feed.Submit(b.Context(), p, stream{Queue: q, N: n}), feed.Submit(b.Context(), p, stream{Queue: q, N: n}),
+		}
+		if _, err := futures.Gather(b.Context(), fs...); err != nil {
+			b.Fatal(err)
+		}
+		b.ReportMetric(float64(2*n)/b.Elapsed().Seconds(), "messages/s")
+		b.ReportMetric(0, "ns/op")
+	})
+}
+
+type pingPong struct{ In, Out *ipc.Queue[int] }
+
+var echo = futures.Define("bench.echo", func(ctx context.Context, in pingPong) (n int, err error) {
+	for v, err := range in.In.All(ctx) {
+		if err != nil {
+			return n, err
+		}
+		if err := in.Out.Put(ctx, v); err != nil {
+			return n, err
+		}
+		n++
+	}
+	return n, nil
+})
+
+func BenchmarkQueueRoundTrip(b *testing.B) {
+	p := benchPool(b, 1)
+	there, back := newQueue[int](b, ipc.QueueOptions{}), newQueue[int](b, ipc.QueueOptions{})
+	f := echo.Submit(b.Context(), p, pingPong{there, back})
+	samples := make([]time.Duration, 0, b.N)
+	for i := range b.N {
+		start := time.Now()
+		if err := there.Put(b.Context(), i); err != nil {
+			b.Fatal(err)
+		}
+		if v, err := back.Get(b.Context()); err != nil || v != i {
+			b.Fatal(v, err)
+		}
+		samples = append(samples, time.Since(start))
+	}
+	b.StopTimer()
+	_ = there.Close()
+	outcomeOf(b, f)
+	reportSamples(b, samples)
+}
