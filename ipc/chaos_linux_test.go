@@ -112,7 +112,7 @@ var chaosTake = futures.Define("test.chaosTake", func(ctx context.Context, in ch
 	return taken, nil
 })
 
-// TestQueueChaos: producers and consumers are killed at random; the others go on, each item
+// TestQueueChaos: Q1, Q2: producers and consumers are killed at random; the others go on, each item
 // arrives once and in order, and no more are lost than processes died. And the same without
 // kills, which hide lost wake-ups.
 func TestQueueChaos(t *testing.T) {

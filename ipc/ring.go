@@ -332,6 +332,7 @@ func (c *queueCore) tryTake(ctx context.Context, dst []byte) (out []byte, done b
 			return dst, false, err
 		}
 	}
+	// What the record says of itself is a peer's word (Q3).
 	at := uint64(head.position()) * unit & c.mask
 	length, count := binary.LittleEndian.Uint32(c.data[at:]), binary.LittleEndian.Uint32(c.data[at+4:])
 	need := (uint64(length) + recordHead + unit - 1) / unit
