@@ -282,9 +282,10 @@ func (f *Family) exit(m *member) {
 
 // keep lets go of an object that is held when nobody has it any more.
 func (f *Family) keep(o *Object) {
-	m := o.member
+	m, n := o.member, weight(o)
+	heldHere.add(n)
 	// In a goroutine, since it may wait for locks.
-	o.cleanup = runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref) }, o.ref)
+	o.cleanup = runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref, n) }, o.ref)
 }
 
 // share remembers an object for Open.
@@ -299,11 +300,12 @@ func (f *Family) share(o *Object) {
 // object any more, and nobody calls Release again.
 func (o *Object) Release() {
 	o.cleanup.Stop()
-	o.family.release(o.member, o.ref)
+	o.family.release(o.member, o.ref, weight(o))
 	runtime.KeepAlive(o)
 }
 
-func (f *Family) release(m *member, ref Ref) {
+func (f *Family) release(m *member, ref Ref, n int64) {
+	defer heldHere.drop(n)
 	f.mu.Lock()
 	if have, ok := f.objects[ref.Index]; ok && have.Value() == nil {
 		delete(f.objects, ref.Index)
