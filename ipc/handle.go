@@ -36,6 +36,8 @@ var kinds = [kindCount]family.Kind{
 	kindEvent:          eventKind,
 	kindCond:           condKind,
 	kindBarrier:        barrierKind,
+	kindPipe:           pipeKind,
+	kindPipeEnd:        pipeEndKind,
 }
 
 // A handle travels as a CBOR byte string (RFC 8949) of 28 bytes:
