@@ -48,7 +48,7 @@ func send(conn *net.UnixConn, data []byte, f *os.File) error {
 func recv(conn *net.UnixConn, data []byte, name string) (n int, f *os.File, err error) {
 	control := make([]byte, unix.CmsgSpace(4*4)) // room for more than one, to refuse them
 	n, got, flags, _, err := conn.ReadMsgUnix(data, control)
-	if err == nil && n == 0 {
+	if err == io.EOF || err == nil && n == 0 {
 		err = io.ErrUnexpectedEOF
 	}
 	if err != nil {
