@@ -310,8 +310,13 @@ func parseEnd(data []byte) (ref family.Ref, ticket uint64, err error) {
 		return ref, 0, fmt.Errorf("%w: no handle of an end of a pipe: %d bytes", ErrCorrupt, len(data))
 	}
 	plain := append([]byte{0x58, handleSize}, data[handleHead:][:handleSize]...)
-	if ref, _, err = parseHandle(plain); err == nil && ref.Kind != kindPipeEnd {
+	ref, part, err := parseHandle(plain)
+	switch {
+	case err != nil:
+	case ref.Kind != kindPipeEnd:
 		err = fmt.Errorf("%w: a handle of kind %d", ErrMismatch, ref.Kind)
+	case part != 0:
+		err = fmt.Errorf("%w: part %d of an end of a pipe", ErrCorrupt, part)
 	}
 	return ref, binary.LittleEndian.Uint64(data[handleHead+handleSize:]), err
 }
