@@ -217,20 +217,20 @@ func BenchmarkHandle(b *testing.B) {
 	}
 }
 
-// made are arrays that a worker keeps.
-var made []*ipc.Array[byte]
+// keptArray are arrays that a worker keeps.
+var keptArray []*ipc.Array[byte]
 
 var makeArrays = futures.Define("test.makeArrays", func(_ context.Context, in [2]int) (handles [][]byte, err error) {
-	for _, a := range made {
+	for _, a := range keptArray {
 		a.Close()
 	}
-	made = nil
+	keptArray = nil
 	for range in[0] {
 		a, err := ipc.NewArray[byte](in[1])
 		if err != nil {
 			return nil, err
 		}
-		made = append(made, a)
+		keptArray = append(keptArray, a)
 		data, err := a.MarshalCBOR()
 		if err != nil {
 			return nil, err
@@ -240,7 +240,7 @@ var makeArrays = futures.Define("test.makeArrays", func(_ context.Context, in [2
 	return handles, nil
 })
 
-// firstUse opens arrays that a worker has made and this process has not seen, and touches a
+// firstUse opens arrays that a worker has keptArray and this process has not seen, and touches a
 // page, which is not mapped here yet. It reports the median of so many.
 func firstUse(b *testing.B, size, n int) {
 	p := openPool(b, 1)

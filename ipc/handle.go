@@ -39,6 +39,8 @@ var kinds = [kindCount]family.Kind{
 	kindValue:          valueKind,
 	kindArray:          arrayKind,
 	kindBytes:          bytesKind,
+	kindPipe:           pipeKind,
+	kindPipeEnd:        pipeEndKind,
 }
 
 // A handle travels as a CBOR byte string (RFC 8949) of 28 bytes:

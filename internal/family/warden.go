@@ -179,7 +179,7 @@ func (f *Family) buryObject(m *member, index uint32, dead Member) {
 	f.holdWord(dead.Number, index).And(^holdMask(index))
 	f.word32(offMembers+dead.Number*memberSize+memVisiting).CompareAndSwap(index+1, 0)
 	if err == nil { // else it is gone, or nothing that this program knows
-		f.letGo(m, index)
-		f.dropped(m, index) // also if this process has it, and if a warden died here
+		f.letGo(m, index, false)
+		f.dropped(m, index, false) // also if this process has it, and if a warden died here
 	}
 }
