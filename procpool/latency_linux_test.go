@@ -9,10 +9,13 @@ import (
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/procpool"
@@ -70,23 +73,62 @@ func init() {
 	}
 }
 
-// BenchmarkLatency is BenchmarkRoundTrip with median and 99th percentile.
+// BenchmarkLatency is BenchmarkRoundTrip with median and 99th percentile: where the system
+// puts program and worker, and with both on one processor, and with one for each.
 func BenchmarkLatency(b *testing.B) {
+	placements := []struct {
+		name           string
+		parent, worker []int // processors; none for all
+	}{{"anywhere", nil, nil}, {"one CPU", []int{0}, []int{0}}, {"two CPUs", []int{0}, []int{1}}}
 	modes(b, func(b *testing.B, o procpool.Options) {
-		o.Workers = 1
-		p := open(b, o)
-		warm(b, p, 1)
-		ctx := context.Background()
-		var l latencies
-		for b.Loop() {
-			began := time.Now()
-			if _, err := nothing.Submit(ctx, p, 1).Result(ctx); err != nil {
-				b.Fatal(err)
-			}
-			l.since(began)
+		for _, place := range placements {
+			b.Run(place.name, func(b *testing.B) {
+				if slices.Max(append(place.worker, 0)) >= runtime.NumCPU() {
+					b.Skip("NOT MEASURED: there are too few processors")
+				}
+				o.Workers = 1
+				p := open(b, o)
+				warm(b, p, 1)
+				pin(b, os.Getpid(), place.parent)
+				pin(b, p.Inspect().Workers[0].PID, place.worker)
+				ctx := context.Background()
+				var l latencies
+				for b.Loop() {
+					began := time.Now()
+					if _, err := nothing.Submit(ctx, p, 1).Result(ctx); err != nil {
+						b.Fatal(err)
+					}
+					l.since(began)
+				}
+				l.report(b, "call")
+			})
 		}
-		l.report(b, "call")
 	})
+}
+
+// pin keeps the threads of a process on some processors until the benchmark ends.
+func pin(b *testing.B, pid int, cpus []int) {
+	b.Helper()
+	if len(cpus) == 0 {
+		return
+	}
+	var before, set unix.CPUSet
+	if err := unix.SchedGetaffinity(pid, &before); err != nil {
+		b.Fatal(err)
+	}
+	for _, cpu := range cpus {
+		set.Set(cpu)
+	}
+	to := func(set *unix.CPUSet) {
+		threads, _ := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		for _, thread := range threads {
+			if id, err := strconv.Atoi(thread.Name()); err == nil {
+				_ = unix.SchedSetaffinity(id, set) // one that has just ended needs none
+			}
+		}
+	}
+	to(&set)
+	b.Cleanup(func() { to(&before) })
 }
 
 // nap waits, as a task does that waits for something else.
@@ -248,8 +290,8 @@ func BenchmarkLarge(b *testing.B) {
 
 var sink []byte
 
-// BenchmarkIdle asks what 64 idle workers cost: processor time in two seconds, and private
-// memory of each.
+// BenchmarkIdle asks what 64 idle workers cost: processor time of all in ten seconds, in ticks
+// of 10 ms, and private memory of each.
 func BenchmarkIdle(b *testing.B) {
 	modes(b, func(b *testing.B, o procpool.Options) {
 		const workers = 64
@@ -270,8 +312,8 @@ func BenchmarkIdle(b *testing.B) {
 		time.Sleep(200 * time.Millisecond) // until all are parked
 		for b.Loop() {
 			before := ticks(pids)
-			time.Sleep(2 * time.Second)
-			b.ReportMetric(float64(ticks(pids)-before), "ticks/2s")
+			time.Sleep(10 * time.Second)
+			b.ReportMetric(float64(ticks(pids)-before), "ticks/10s")
 		}
 		var private int
 		for _, pid := range pids[1:] {
@@ -309,20 +351,31 @@ func privateKB(pid int) (kb int) {
 }
 
 // BenchmarkPython is what CPython's ProcessPoolExecutor and multiprocessing.Pool do with an
-// empty function on this machine, in the same run, where there is a python3.
+// empty function on this machine, in the same run, where there is a python3: one call after
+// another, many at a time, maps, bytes, the first result, and how soon a death is told.
 func BenchmarkPython(b *testing.B) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
-		b.Skip("there is no python3")
+		b.Skip("NOT MEASURED: there is no python3")
 	}
 	const program = `
-import sys, time, os
+import time, os, signal
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import Pool
 def f(n): return 0
+def echo(b): return b
+def die(n): os.kill(os.getpid(), signal.SIGKILL)
 def timed(name, n, g):
     t = time.perf_counter(); g(); print(name, (time.perf_counter() - t) / n * 1e6)
+def cold():
+    with ProcessPoolExecutor(2) as ex: timed("executor-cold-µs", 1, lambda: ex.submit(f, 1).result())
+def death():
+    with ProcessPoolExecutor(2) as ex:
+        ex.submit(f, 1).result()
+        timed("executor-death-µs", 1, lambda: ex.submit(die, 1).exception())
 if __name__ == "__main__":
+    cold()
+    death()
     with ProcessPoolExecutor(2) as ex:
         list(ex.map(f, range(100)))
         def calls():
@@ -330,6 +383,11 @@ if __name__ == "__main__":
         timed("executor-call-µs", 2000, calls)
         timed("executor-pipelined-µs", 5000, lambda: [x.result() for x in [ex.submit(f, i) for i in range(5000)]])
         timed("executor-map100-µs", 200000, lambda: list(ex.map(f, range(200000), chunksize=100)))
+        for name, size, n in ("1KiB", 1 << 10, 3000), ("64KiB", 1 << 16, 1000):
+            b = bytes(size)
+            timed("executor-echo-" + name + "-µs", n, lambda: [x.result() for x in [ex.submit(echo, b) for i in range(n)]])
+        big = bytes(64 << 20)
+        timed("executor-64MiB-µs", 3, lambda: [ex.submit(len, big).result() for i in range(3)])
     with Pool(2) as p:
         p.map(f, range(100))
         def applies():

@@ -1,13 +1,95 @@
 package procpool
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
+	"slices"
 	"testing"
+	"time"
 
+	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/internal/arena"
 	"github.com/futures-go/futures/internal/shm"
 	"github.com/futures-go/futures/internal/taskring"
 )
+
+var bounce = futures.Define("test.bounce", func(_ context.Context, b []byte) ([]byte, error) { return b, nil })
+
+// TestIdlePoolGivesMemoryBack: the memory in which large values have travelled goes with the
+// idle workers.
+func TestIdlePoolGivesMemoryBack(t *testing.T) {
+	p, err := New(Options{Workers: 1, IdleTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	for range 3 {
+		if b, err := bounce.Submit(t.Context(), p, make([]byte, 8<<20)).Result(t.Context()); len(b) != 8<<20 || err != nil {
+			t.Fatalf("%d bytes, %v", len(b), err)
+		}
+		for p.arena.Stats().Warm > 0 || len(p.Inspect().Workers) > 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+}
+
+// stumble fails on its first attempt.
+var stumble = futures.Define("test.stumble", func(ctx context.Context, b []byte) (int, error) {
+	if attempt, _ := Attempt(ctx); attempt == 1 {
+		return 0, errors.New("first attempt")
+	}
+	return len(b), nil
+})
+
+// TestBlocksComeBack: whatever becomes of tasks with large arguments, no block is left when
+// the pool is closed.
+func TestBlocksComeBack(t *testing.T) {
+	p, err := New(Options{Workers: 2, Queue: 1000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := t.Context()
+	big := make([]byte, 10_000)
+	var fs []*futures.Future[int]
+	for i := range 300 {
+		f := stumble.Submit(ctx, p, big, futures.Retry(futures.RetryPolicy{Max: 1}), futures.Priority(i%3))
+		if i%5 == 0 {
+			f.Cancel()
+			continue
+		}
+		fs = append(fs, f)
+	}
+	lengths, err := futures.Gather(ctx, fs...)
+	if err != nil || slices.Min(lengths) != len(big) {
+		t.Error(err)
+	}
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+	if f := bounce.Submit(ctx, p, big); !errors.Is(f.Err(), futures.ErrClosed) {
+		t.Errorf("got %v", f.Err())
+	}
+	if s := p.arena.Stats(); s.Blocks > 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestManyPools: a program may have had any number of pools.
+func TestManyPools(t *testing.T) {
+	for range 3000 {
+		p, err := New(Options{Workers: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, shared := p.transport.(*pulls); !shared {
+			t.Fatal("no shared memory")
+		}
+		if err := p.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
 
 // FuzzClaim: what a worker reads from shared memory of a task that it has claimed is within
 // the memory, or an error.

@@ -203,11 +203,13 @@ func (r *pulls) publish(j *job) bool {
 	case j.payload == nil && j.block.Cap > 0:
 		t.Flags |= taskring.InBlock
 	case len(j.payload) > taskring.Inline:
-		b := p.lend(j, nil, len(j.payload))
-		if b == nil {
-			return r.noMemory(j)
+		if j.block.Cap < len(j.payload) { // it may have one from an earlier time on the ring
+			p.takeBlock(j)
+			if p.lend(j, nil, len(j.payload)) == nil {
+				return r.noMemory(j)
+			}
 		}
-		copy(b[:j.block.Cap], j.payload)
+		copy(p.arena.Bytes(j.block), j.payload)
 		inline = nil
 		t.Flags |= taskring.InBlock
 	default:

@@ -21,13 +21,13 @@ type streams struct {
 }
 
 func (s *streams) files(*worker) []syscall.Conn { return nil }
-func (s *streams) enlist(*worker)        {}
-func (s *streams) close() error          { return nil }
-func (s *streams) waiting() int          { return 0 }
-func (s *streams) ahead() bool           { return false }
-func (s *streams) recall() []*job        { return nil }
-func (s *streams) await(*futures.Task)   {}
-func (s *streams) refresh(*job)          {}
+func (s *streams) enlist(*worker)               {}
+func (s *streams) close() error                 { return nil }
+func (s *streams) waiting() int                 { return 0 }
+func (s *streams) ahead() bool                  { return false }
+func (s *streams) recall() []*job               { return nil }
+func (s *streams) await(*futures.Task)          {}
+func (s *streams) refresh(*job)                 {}
 
 func (s *streams) idOf(j *job) uint64 { return j.id }
 

@@ -221,7 +221,8 @@ func (w *worker) deathBeforeReady() error {
 	return err
 }
 
-// reap retires workers that have had nothing to do since the last look.
+// reap retires workers that have had nothing to do since the last look. Memory in which large
+// values have travelled is given back then too, if there is no task at all.
 func (p *Pool) reap() {
 	var idle []*worker
 	p.feed.Lock()
@@ -240,6 +241,9 @@ func (p *Pool) reap() {
 	p.feed.Unlock()
 	for _, w := range idle {
 		p.retire(w)
+	}
+	if p.arena != nil && p.outstanding.Load() == 0 {
+		_ = p.arena.Trim() // what the system does not take back is tried again next time
 	}
 }
 

@@ -3,6 +3,7 @@ package arena
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/futures-go/futures/internal/assert"
@@ -57,12 +58,14 @@ type Stats struct {
 // block, in a free block of a class, in the set of free spans, or in the hands of a
 // method that makes or punches its pages.
 type Arena struct {
-	region *shm.Region // immutable; closed by Close
+	region *shm.Region // immutable; unmapped once, by who sees gone become true
+	size   int         // of the region; immutable
 	memory memory      // immutable: the region, or a test's
 	large  int         // immutable: from this class on, a block is made of whole pages
 
 	mu        sync.Mutex
 	closed    bool             // set once, by Close
+	gone      bool             // set once: closed, no block is allocated, and no method at work
 	free      [classes][]freed // warm blocks, the one freed last at the end
 	warmLarge int              // bytes in free, in classes from large on
 	age       uint64           // counts the frees of large blocks
@@ -111,10 +114,10 @@ func New(name string, size int) (*Arena, error) {
 
 func newArena(region *shm.Region, memory memory) *Arena {
 	page := shm.PageSize()
-	a := &Arena{region: region, memory: memory, large: classOf(max(step, 2*page))}
+	a := &Arena{region: region, size: region.Size(), memory: memory, large: classOf(max(step, 2*page))}
 	a.pages.size = page
 	a.back.L = &a.mu
-	a.spans.put(span{0, region.Size()})
+	a.spans.put(span{0, a.size})
 	return a
 }
 
@@ -130,7 +133,7 @@ func (a *Arena) Alloc(n int) (Block, bool) {
 		panic(fmt.Sprintf("arena: Alloc of %d bytes", n))
 	}
 	class := classOf(n)
-	if n > a.region.Size() || class >= classes {
+	if n > a.size || class >= classes {
 		return Block{}, false
 	}
 	a.mu.Lock()
@@ -147,7 +150,7 @@ func (a *Arena) Alloc(n int) (Block, bool) {
 		b = Block{off, sizeOf(class)}
 		a.mark(b, class)
 	}
-	a.mu.Unlock()
+	_ = a.unlock()
 	return b, ok
 }
 
@@ -164,10 +167,10 @@ func (a *Arena) Free(b Block) {
 	if a.warmLarge > mostWarm {
 		a.cool()
 	}
-	a.mu.Unlock()
+	_ = a.unlock()
 }
 
-// Bytes returns the memory of an allocated block.
+// Bytes returns the memory of an allocated block. It is valid until Free.
 func (a *Arena) Bytes(b Block) []byte {
 	return a.region.Bytes()[b.Off : b.Off+b.Cap : b.Off+b.Cap]
 }
@@ -187,9 +190,12 @@ func View(r *shm.Region, off, cap uint64) ([]byte, error) {
 // a time without work: the next blocks need new pages.
 func (a *Arena) Trim() error {
 	a.mu.Lock()
-	defer a.mu.Unlock()
+	defer func() { _ = a.unlock() }()
 	a.merge()
 	for at := 0; ; {
+		if a.closed {
+			return fmt.Errorf("arena: trim: %w", os.ErrClosed)
+		}
 		x, ok := a.takeWarm(at)
 		if !ok {
 			return nil
@@ -210,13 +216,23 @@ func (a *Arena) Stats() Stats {
 	return s
 }
 
-// Close gives up the region: Alloc returns false from now on, and what slices of
-// blocks show afterwards, shm.Region.Close says. Blocks may still be freed.
+// Close gives up the region: Alloc returns false from now on. Memory and addresses go when
+// the last block is freed (A8); it is then that the region must not be used any more.
 func (a *Arena) Close() error {
 	a.mu.Lock()
 	a.closed = true
+	return a.unlock()
+}
+
+// unlock is how methods leave that may be the last of a closed arena.
+func (a *Arena) unlock() error {
+	last := a.closed && !a.gone && a.stats.Blocks == 0 && a.away == 0
+	a.gone = a.gone || last
 	a.mu.Unlock()
-	if err := a.region.Close(); err != nil {
+	if !last {
+		return nil
+	}
+	if err := a.region.Unmap(); err != nil {
 		return fmt.Errorf("arena: %w", err)
 	}
 	return nil
@@ -372,7 +388,7 @@ func (a *Arena) split(class int) (off int, ok bool) {
 // for each Free, even if every Alloc fails. Once all blocks are free there are
 // enough: between two spans there was a block.
 func (a *Arena) mergePays(size int) bool {
-	if a.region.Size()-a.stats.Allocated-a.away < size {
+	if a.size-a.stats.Allocated-a.away < size {
 		return false
 	}
 	blocks := 0
@@ -399,7 +415,7 @@ func (a *Arena) merge() {
 // are left obey A5. Which sizes a pool uses may change with its work, so age alone
 // decides.
 func (a *Arena) cool() {
-	for a.warmLarge > mostWarm {
+	for a.warmLarge > mostWarm && !a.closed {
 		oldest := -1
 		for class := a.large; class < classes; class++ {
 			if l := a.free[class]; len(l) > 0 && (oldest < 0 || l[0].age < a.free[oldest][0].age) {

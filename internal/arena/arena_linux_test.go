@@ -504,13 +504,16 @@ func TestClose(t *testing.T) {
 	if _, ok := a.Alloc(1000); ok {
 		t.Error("a closed arena has room")
 	}
-	if a.Bytes(b)[0] != 0 {
-		t.Error("the block still shows shared memory")
+	if a.Bytes(b)[0] != 7 {
+		t.Error("A8: the block's memory is gone before the block")
 	}
 	a.Free(b)
+	if a.gone || a.Region().Size() == 0 {
+		t.Error("A8: the memory is gone before the last block")
+	}
 	a.Free(cold)
-	if s := a.Stats(); s.Blocks != 0 {
-		t.Errorf("%+v", s)
+	if s := a.Stats(); s.Blocks != 0 || !a.gone || a.Region().Size() != 0 {
+		t.Errorf("A8: %+v, %d bytes are mapped", s, a.Region().Size())
 	}
 	if err := a.Trim(); !errors.Is(err, os.ErrClosed) {
 		t.Errorf("Trim: %v", err)

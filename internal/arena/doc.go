@@ -36,6 +36,10 @@
 // A7: what a peer says gives an error (View), what the caller does wrong panics
 // (Free).
 //
+// A8: a closed arena keeps its memory until its last block is freed, and then gives the
+// addresses back too: 64 GiB for each pool that a program has had would be all addresses
+// after two thousand of them.
+//
 // # Concurrency
 //
 // All methods may be called together. Lock order: Arena.mu is a leaf.
