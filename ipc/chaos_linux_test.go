@@ -112,7 +112,7 @@ var chaosTake = futures.Define("test.chaosTake", func(ctx context.Context, in ch
 	return taken, nil
 })
 
-// TestQueueChaos: producers and consumers are killed at random; the others go on, each item
+// TestQueueChaos: Q1, Q2: producers and consumers are killed at random; the others go on, each item
 // arrives once and in order, and no more are lost than processes died. And the same without
 // kills, which hide lost wake-ups.
 func TestQueueChaos(t *testing.T) {
@@ -123,13 +123,14 @@ func TestQueueChaos(t *testing.T) {
 	}
 }
 
-func chaos(t *testing.T, size, kills int) {
+// chaos returns how many processes died. The workers get env too.
+func chaos(t *testing.T, size, kills int, env ...string) (deaths int) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	lives := kills + 20
 	path, marks := newMarks(t, 2*lives*lifeItems)
-	pool, err := procpool.New(procpool.Options{Workers: 4, Stderr: discard, Logger: quiet, Name: "chaos"})
+	pool, err := procpool.New(procpool.Options{Workers: 4, Stderr: discard, Logger: quiet, Name: "chaos", Env: env})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,4 +228,5 @@ func chaos(t *testing.T, size, kills int) {
 	if n := queue.Len(); n != 0 {
 		t.Errorf("%d left", n)
 	}
+	return int(died[0].Load() + died[1].Load())
 }

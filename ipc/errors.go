@@ -38,6 +38,10 @@ var (
 	// ErrBrokenBarrier: a party of the barrier has given up or died, or Abort or Reset was
 	// called.
 	ErrBrokenBarrier = sentinel("ipc.ErrBrokenBarrier", "the barrier is broken")
+	// ErrPeerClosed: no process has the other end of the pipe. It comes with syscall.EPIPE.
+	ErrPeerClosed = sentinel("ipc.ErrPeerClosed", "no process has the other end of the pipe")
+	// ErrDirection: this end of the pipe is for the other direction.
+	ErrDirection = sentinel("ipc.ErrDirection", "this end of the pipe is for the other direction")
 )
 
 func sentinel(name, text string) error {

@@ -36,6 +36,11 @@ var kinds = [kindCount]family.Kind{
 	kindEvent:          eventKind,
 	kindCond:           condKind,
 	kindBarrier:        barrierKind,
+	kindValue:          valueKind,
+	kindArray:          arrayKind,
+	kindBytes:          bytesKind,
+	kindPipe:           pipeKind,
+	kindPipeEnd:        pipeEndKind,
 }
 
 // A handle travels as a CBOR byte string (RFC 8949) of 28 bytes:
@@ -91,11 +96,17 @@ func openHandle(data []byte, kind uint8) (*family.Object, uint8, error) {
 	return o, part, err
 }
 
-// openWhole is openHandle of kinds that have no parts.
+// The parts of an object that have handles of their own.
+const (
+	partWhole uint8 = iota
+	partMutex       // the lock in a Value or an Array
+)
+
+// openWhole is openHandle for those that lead to whole objects.
 func openWhole(data []byte, kind uint8) (*family.Object, error) {
 	o, part, err := openHandle(data, kind)
-	if err == nil && part != 0 {
-		err = fmt.Errorf("%w: a handle of part %d", ErrCorrupt, part)
+	if err == nil && part != partWhole {
+		return nil, fmt.Errorf("%w: a handle of part %d", ErrMismatch, part)
 	}
 	return o, err
 }

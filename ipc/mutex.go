@@ -29,6 +29,13 @@ const (
 type mutexCore struct {
 	o    *family.Object
 	lock family.Lock
+	part uint8 // of the object
+}
+
+// bind makes c the lock at an offset within an object.
+func (c *mutexCore) bind(o *family.Object, off int, part uint8) {
+	c.o, c.lock, c.part = o, o.LockAt(off), part
+	c.lock.Ended = func() bool { return c.o.Closed() }
 }
 
 var mutexKind = family.Kind{
@@ -45,10 +52,37 @@ var mutexKind = family.Kind{
 
 func mutexCoreOf(o *family.Object) *mutexCore {
 	return o.Local(func(o *family.Object) any {
-		c := &mutexCore{o: o, lock: o.LockAt(mutexLock)}
-		c.lock.Ended = func() bool { return c.o.Closed() }
+		c := new(mutexCore)
+		c.bind(o, mutexLock, partWhole)
 		return c
 	}).(*mutexCore)
+}
+
+// openMutex opens the lock that a handle leads to: a Mutex, or one in a Value or an Array.
+func openMutex(data []byte) (*mutexCore, error) {
+	ref, part, err := parseHandle(data)
+	kind := kindMutex
+	if err == nil && part == partMutex && (ref.Kind == kindValue || ref.Kind == kindArray) {
+		kind = ref.Kind
+	} else if err == nil && part != partWhole {
+		err = fmt.Errorf("%w: a handle of kind %d, part %d", ErrMismatch, ref.Kind, part)
+	}
+	if err != nil {
+		return nil, err
+	}
+	o, _, err := openHandle(data, kind)
+	if err != nil {
+		return nil, err
+	}
+	switch kind {
+	case kindValue:
+		c, err := valueCoreOf(o)
+		return &c.mutex, err
+	case kindArray:
+		c, err := arrayCoreOf(o)
+		return &c.mutex, err
+	}
+	return mutexCoreOf(o), nil
 }
 
 // NewMutex makes a Mutex that nobody has.
@@ -198,9 +232,10 @@ func (m *Mutex) String() string {
 }
 
 // Close ends the Mutex for all processes: who waits for it gets ErrClosed. Another process
-// that has it can still release it. A second Close does nothing.
+// that has it can still release it. Of the Mutex of a Value or an Array, which ends with that,
+// it ends this handle only. A second Close does nothing.
 func (m *Mutex) Close() error {
-	if c := m.core.Swap(nil); c != nil {
+	if c := m.core.Swap(nil); c != nil && c.part == partWhole {
 		c.o.Close()
 	}
 	return nil
@@ -213,15 +248,15 @@ func (m *Mutex) MarshalCBOR() ([]byte, error) {
 		return nil, fail("encoding a Mutex", errUnset)
 	}
 	defer runtime.KeepAlive(c)
-	return appendHandle(nil, c.o.Ref(), 0), nil
+	return appendHandle(nil, c.o.Ref(), c.part), nil
 }
 
 // UnmarshalCBOR implements the decoding of handles.
 func (m *Mutex) UnmarshalCBOR(data []byte) error {
-	o, _, err := openHandle(data, kindMutex)
+	c, err := openMutex(data)
 	if err != nil {
 		return fail("decoding a Mutex", err)
 	}
-	m.core.Store(mutexCoreOf(o))
+	m.core.Store(c)
 	return nil
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/futures-go/futures/internal/codec"
 	"github.com/futures-go/futures/internal/family"
 	"github.com/futures-go/futures/internal/shm"
-	"github.com/futures-go/futures/internal/wake"
 )
 
 // A ring of records in shared memory is what queues and pipes are made of. LAYOUT.md
@@ -128,8 +127,7 @@ type queueCore struct {
 	headSeen cursor // guarded by p
 	tailSeen cursor // guarded by c
 
-	spinPut, spinTake     wake.Spin
-	spinsPut, spinsTaking atomic.Bool // one goroutine of this process spins
+	puts, takes *polling // of those who wait for room, and for records
 }
 
 var queueKind = family.Kind{
@@ -150,8 +148,7 @@ func queueCoreOf(o *family.Object) *queueCore {
 			tail: o.Word(queueTail), head: o.Word(queueHead),
 			room: o.WaitSet(queueRoom), items: o.WaitSet(queueItems), joined: o.WaitSet(queueJoin),
 			taking: o.Word(share + shareTaking), done: o.Word32(share + shareDone),
-			spinPut:  wake.Spin{Max: wake.DefaultSpin, Goroutines: true},
-			spinTake: wake.Spin{Max: wake.DefaultSpin, Goroutines: true},
+			puts: newPolling(), takes: newPolling(),
 		}
 		c.headSeen = cursor(c.head.Load())
 		c.tailSeen = c.headSeen // there may be more, and there is never less
@@ -220,16 +217,13 @@ func (c *queueCore) put(ctx context.Context, payload []byte, wait bool) error {
 
 // putLater puts a record for which there was no room.
 func (c *queueCore) putLater(ctx context.Context, payload []byte, need uint32) (err error) {
-	if c.spinsPut.CompareAndSwap(false, true) {
-		// Here a good part of the ring is waited for: record by record, a hand-over
-		// would be paid for each.
-		quarter := max(need, uint32((c.mask+1)/unit/4))
-		c.spinPut.Until(func() bool {
-			tail, head := cursor(c.tail.Load()), cursor(c.head.Load())
-			return c.fits(tail, head, quarter) && c.capacity-(tail.count()-head.count()) > c.capacity/4 || c.o.Closed()
-		})
-		c.spinsPut.Store(false)
-	}
+	// At first a good part of the ring is waited for: record by record, a hand-over would be
+	// paid for each.
+	quarter := max(need, uint32((c.mask+1)/unit/4))
+	c.puts.until(func() bool {
+		tail, head := cursor(c.tail.Load()), cursor(c.head.Load())
+		return c.fits(tail, head, quarter) && c.capacity-(tail.count()-head.count()) > c.capacity/4 || c.o.Closed()
+	})
 	waited := c.room.Wait(ctx, func() bool {
 		var done bool
 		done, err = c.tryPut(ctx, payload, need)
@@ -291,10 +285,7 @@ func (c *queueCore) take(ctx context.Context, dst []byte, wait bool) ([]byte, er
 
 // takeLater takes a record when there was none.
 func (c *queueCore) takeLater(ctx context.Context, dst []byte) (out []byte, err error) {
-	if c.spinsTaking.CompareAndSwap(false, true) {
-		c.spinTake.Until(func() bool { return c.tail.Load() != c.head.Load() || c.o.Closed() })
-		c.spinsTaking.Store(false)
-	}
+	c.takes.until(func() bool { return c.tail.Load() != c.head.Load() || c.o.Closed() })
 	waited := c.items.Wait(ctx, func() bool {
 		var done bool
 		out, done, err = c.tryTake(ctx, dst)
@@ -332,6 +323,7 @@ func (c *queueCore) tryTake(ctx context.Context, dst []byte) (out []byte, done b
 			return dst, false, err
 		}
 	}
+	// What the record says of itself is a peer's word (Q3).
 	at := uint64(head.position()) * unit & c.mask
 	length, count := binary.LittleEndian.Uint32(c.data[at:]), binary.LittleEndian.Uint32(c.data[at+4:])
 	need := (uint64(length) + recordHead + unit - 1) / unit

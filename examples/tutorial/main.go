@@ -15,8 +15,7 @@ import (
 	"github.com/futures-go/futures/procpool"
 )
 
-// parts in the order in which they are read. Those that need queues, counters and
-// pipes between processes follow the last one.
+// parts in the order in which they are read.
 var parts = []struct {
 	name, title string
 	run         func(ctx context.Context, out io.Writer) error
@@ -28,6 +27,9 @@ var parts = []struct {
 	{"map", "A lazy map over numbers without end", lazyMap},
 	{"stop", "Cancel, time out, try again", stop},
 	{"processes", "Sums in processes, and what happens when one dies", processes},
+	{"queue", "Five processes put what they find into one queue", queue},
+	{"shared", "A counter in shared memory, with a lock and without", sharedCounter},
+	{"pipe", "A pipe to a process", pipe},
 }
 
 func main() {

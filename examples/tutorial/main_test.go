@@ -2,6 +2,7 @@ package main
 
 import (
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 
 func TestMain(m *testing.M) {
 	procpool.ServeIfWorker()
-	leakcheck.Main(m)
+	leakcheck.Main(m, runtime.GC) // what was closed is let go of by the collector
 }
 
 func TestTutorial(t *testing.T) {
@@ -30,6 +31,9 @@ func TestTutorial(t *testing.T) {
 			`stop waiting: "futures: wait ended: context deadline exceeded", the task is running`, `attempt 3 went well`,
 			`sum: 499999500000\nsum: 1999999000000\nan error of ours, from another process: .*: -1`, `this is process (\d+), a task ran in process \d+`,
 			`the worker lives: a plain panic\nexit: .* exit code 3, .*\npanic elsewhere: .* exit code 2, .*\n.*right again: 499500 <nil>`,
+			`the squares of 0 to 4, through one queue, sum up to 30; from other processes only: true`,
+			`with the lock: 600000 of 600000\nwith Add: 600000 of 600000\nwithout a lock: .*600000`,
+			`through the pipe: one\nthrough the pipe: two\nthrough the pipe: three\nand its end; error <nil>`,
 		} {
 			if !regexp.MustCompile(want).MatchString(out.String()) {
 				t.Errorf("the output lacks %s:\n%s", want, out.String())

@@ -37,7 +37,7 @@ type member struct {
 
 	mu       sync.Mutex     // guards the fields below
 	held     map[uint32]int // by object: who of this process uses it
-	visits   []uint32       // objects whose kinds are to be told that they were dropped
+	visits   []visit        // objects whose kinds are to be told that they were dropped
 	visiting bool           // a goroutine does that
 }
 

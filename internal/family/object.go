@@ -34,7 +34,14 @@ type Object struct {
 	once  sync.Once
 	local any // what the kind's own package needs of it in this process
 
-	cleanup runtime.Cleanup // lets go of it; stopped by Release
+	cleanup  runtime.Cleanup // lets go of it; stopped by Release
+	visiting bool            // it is that of a call of Kind.Dropped
+}
+
+// visit is an object whose kind is to be told that it was dropped.
+type visit struct {
+	index uint32
+	done  chan struct{} // closed when that is done
 }
 
 // Local returns what this process keeps with the object, made by the first call.
@@ -227,7 +234,7 @@ func (f *Family) view(m *member, ref Ref) (*Object, error) {
 		err = ErrGone
 	}
 	if err != nil {
-		f.letGo(m, ref.Index)
+		f.letGo(m, ref.Index, true)
 		return nil, fmt.Errorf("%s: %w", f.kinds[ref.Kind].Name, err)
 	}
 	f.region.Observed(offObjects + int(ref.Index)*objectSize)
@@ -282,9 +289,10 @@ func (f *Family) exit(m *member) {
 
 // keep lets go of an object that is held when nobody has it any more.
 func (f *Family) keep(o *Object) {
-	m := o.member
+	m, n := o.member, weight(o)
+	heldHere.add(n)
 	// In a goroutine, since it may wait for locks.
-	o.cleanup = runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref) }, o.ref)
+	o.cleanup = runtime.AddCleanup(o, func(ref Ref) { go f.release(m, ref, n) }, o.ref)
 }
 
 // share remembers an object for Open.
@@ -299,50 +307,57 @@ func (f *Family) share(o *Object) {
 // object any more, and nobody calls Release again.
 func (o *Object) Release() {
 	o.cleanup.Stop()
-	o.family.release(o.member, o.ref)
+	o.family.release(o.member, o.ref, weight(o))
 	runtime.KeepAlive(o)
 }
 
-func (f *Family) release(m *member, ref Ref) {
+func (f *Family) release(m *member, ref Ref, n int64) {
+	defer heldHere.drop(n)
 	f.mu.Lock()
 	if have, ok := f.objects[ref.Index]; ok && have.Value() == nil {
 		delete(f.objects, ref.Index)
 	}
 	f.mu.Unlock()
-	f.letGo(m, ref.Index)
+	f.letGo(m, ref.Index, false)
 	f.exit(m)
 }
 
-// letGo takes one hold back.
-func (f *Family) letGo(m *member, index uint32) {
+// letGo takes one hold back. Within is for dropped.
+func (f *Family) letGo(m *member, index uint32, within bool) {
 	if m.unhold(index) {
-		f.dropped(m, index)
+		f.dropped(m, index, within)
 	}
 	f.freeIfUnheld(m, index)
 }
 
 // dropped tells the kind of the object at an index that this member does not hold it any
-// more. If a goroutine of this process is in such a call, that one does it: a call may let go
-// of other objects.
-func (f *Family) dropped(m *member, index uint32) {
+// more. If a goroutine of this process is in such a call, that one does it afterwards, and
+// is waited for, unless the caller may be that one: a call may let go of other objects.
+func (f *Family) dropped(m *member, index uint32, within bool) {
 	if kind := int(uint8(f.objectWord(index, objState).Load() >> 8)); kind >= len(f.kinds) || f.kinds[kind].Dropped == nil {
 		return
 	}
+	mine := visit{index, make(chan struct{})}
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.visits = append(m.visits, index)
+	m.visits = append(m.visits, mine)
 	if m.visiting {
+		m.mu.Unlock()
+		if !within {
+			<-mine.done
+		}
 		return
 	}
 	m.visiting = true
 	for len(m.visits) > 0 {
-		index := m.visits[0]
+		next := m.visits[0]
 		m.visits = m.visits[1:]
 		m.mu.Unlock()
-		f.visit(m, index)
+		f.visit(m, next.index)
+		close(next.done)
 		m.mu.Lock()
 	}
 	m.visiting = false
+	m.mu.Unlock()
 }
 
 // visit calls Dropped. The member says at which object it looks, before it looks at the
@@ -354,7 +369,7 @@ func (f *Family) visit(m *member, index uint32) {
 	state := f.objectWord(index, objState)
 	s := state.Load()
 	ref := Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: uint8(s >> 8)}
-	o := &Object{family: f, member: m, ref: ref, state: state, live: s&^0xff | objectLive}
+	o := &Object{family: f, member: m, ref: ref, state: state, live: s&^0xff | objectLive, visiting: true}
 	if status := s & 0xff; (status == objectLive || status == objectClosed) && int(ref.Kind) < len(f.kinds) && f.locate(o) == nil {
 		if dropped := f.kinds[ref.Kind].Dropped; dropped != nil {
 			dropped(o)
@@ -387,7 +402,7 @@ func (o *Object) Beside(ref Ref, fn func(o *Object)) error {
 	if err != nil {
 		return err
 	}
-	defer f.letGo(m, ref.Index)
+	defer f.letGo(m, ref.Index, o.visiting)
 	fn(other)
 	return nil
 }

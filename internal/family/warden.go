@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/futures-go/futures/internal/assert"
+	"github.com/futures-go/futures/internal/wake"
 )
 
 // keep is the goroutine of a member that sees to it that the dead are buried: it watches
@@ -139,7 +140,18 @@ func (m *member) bury(number int, state uint64) {
 		m.set(off).Bury(dead)
 	}
 	f.word32(at + memVisiting).Store(0)
+	f.ringAll()
 	word.CompareAndSwap(memberState(generation, memberBuried), memberState(generation, memberFree))
+}
+
+// ringAll wakes one waiter of each set in each process: the dead one may have taken an
+// announcement away without ringing for it, so that nothing shows any more who waits.
+func (f *Family) ringAll() {
+	for number := range f.marked(offMemberMark, MaxMembers) {
+		at := offMembers + number*memberSize
+		f.word(at + memRung).Store(^uint64(0))
+		wake.Wake(f.word32(at + memSleeping))
+	}
 }
 
 func (d Member) sharesBit() bool { return d.Number >= sharedBit }
@@ -167,7 +179,7 @@ func (f *Family) buryObject(m *member, index uint32, dead Member) {
 	f.holdWord(dead.Number, index).And(^holdMask(index))
 	f.word32(offMembers+dead.Number*memberSize+memVisiting).CompareAndSwap(index+1, 0)
 	if err == nil { // else it is gone, or nothing that this program knows
-		f.letGo(m, index)
-		f.dropped(m, index) // also if this process has it, and if a warden died here
+		f.letGo(m, index, false)
+		f.dropped(m, index, false) // also if this process has it, and if a warden died here
 	}
 }

@@ -22,6 +22,7 @@ var mayImport = []struct {
 	{"inspect", nil, "data only: whoever reads it inherits nothing"},
 	{"gopool", []string{module, module + "/inspect", module + "/internal/..."}, "an executor knows the contract and no other executor"},
 	{"procpool", []string{module, module + "/inspect", module + "/internal/..."}, "as gopool; the encoding and the system calls are behind packages of their own"},
+	{"ipc", []string{module + "/internal/..."}, "objects know the memory and the encoding, and neither tasks nor executors"},
 	{"wire", []string{module + "/internal/codec"}, "what a program registers to travel; the rest of the codec may change"},
 	{"executortest", []string{module, module + "/inspect", module + "/internal/..."}, "a suite for all executors knows none"},
 	{"internal/codec", []string{module, module + "/internal/...", "github.com/fxamacker/cbor/v2"}, "the one place that knows the encoding"},
