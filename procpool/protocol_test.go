@@ -84,7 +84,7 @@ func TestTables(t *testing.T) {
 	if !strings.Contains(rows[0][2], strconv.Itoa(maxFrame)) {
 		t.Errorf("%q does not say %d", rows[0][2], maxFrame)
 	}
-	for heading, typ := range map[string]reflect.Type{"| 2 | number of the process": reflect.TypeFor[hello](), "| 9 | array of the names": reflect.TypeFor[welcome]()} {
+	for heading, typ := range map[string]reflect.Type{"| 2 | number of the process": reflect.TypeFor[hello](), "| 10 | how many descriptors": reflect.TypeFor[welcome]()} {
 		text, _ := os.ReadFile("PROTOCOL.md")
 		if !strings.Contains(string(text), heading) {
 			t.Errorf("PROTOCOL.md lacks %q", heading)
