@@ -51,7 +51,15 @@ type pipeLife struct {
 	End   *ipc.PipeEnd[[]byte]
 	Ready *ipc.PipeEnd[int] // told its process number when it has begun
 	Life  int
-	N     int // messages; as many as it can if it is negative
+	N     int    // messages; as many as it can if it is negative
+	Marks string // two bytes for each of the first lifeItems messages of a life: sent, received
+}
+
+// mark counts that a message was sent (0) or received (1).
+func mark(marks []byte, life, n, what int) {
+	if marks != nil && n < lifeItems {
+		marks[2*(life*lifeItems+n)+what]++
+	}
 }
 
 var (
@@ -62,8 +70,18 @@ var (
 		if err := in.Ready.Send(ctx, os.Getpid()); err != nil {
 			return 0, err
 		}
-		for ; n != in.N && err == nil; n++ {
-			err = in.End.Send(ctx, chaosMessage(in.Life, n))
+		var marks []byte
+		if in.Marks != "" {
+			if marks, err = mapFile(in.Marks); err != nil {
+				return 0, err
+			}
+			defer syscall.Munmap(marks)
+		}
+		for ; n != in.N; n++ {
+			if err = in.End.Send(ctx, chaosMessage(in.Life, n)); err != nil {
+				break
+			}
+			mark(marks, in.Life, n, 0)
 		}
 		if errors.Is(err, syscall.EPIPE) && errors.Is(err, ipc.ErrPeerClosed) {
 			err = nil
@@ -76,6 +94,13 @@ var (
 		defer in.Ready.Close()
 		if err := in.Ready.Send(ctx, os.Getpid()); err != nil {
 			return 0, err
+		}
+		var marks []byte
+		if in.Marks != "" {
+			if marks, err = mapFile(in.Marks); err != nil {
+				return 0, err
+			}
+			defer syscall.Munmap(marks)
 		}
 		last := make(map[int]int)
 		for ; ; n++ {
@@ -94,6 +119,7 @@ var (
 				return n, err
 			}
 			last[life] = i
+			mark(marks, life, i, 1)
 		}
 	})
 )
@@ -111,7 +137,7 @@ func TestPipeChaos(t *testing.T) {
 		for i := range kills(150) / 2 {
 			a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: sizes[i%2]})
 			ready, there := pipeOf[int](t, ipc.PipeOptions{})
-			f := pipeChaosSend.Submit(t.Context(), p, pipeLife{b, there, i, -1})
+			f := pipeChaosSend.Submit(t.Context(), p, pipeLife{End: b, Ready: there, Life: i, N: -1})
 			b.Close()
 			there.Close()
 			pid, err := ready.Recv(t.Context())
@@ -149,7 +175,7 @@ func TestPipeChaos(t *testing.T) {
 		for i := range kills(150) / 2 {
 			a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: sizes[i%2]})
 			ready, there := pipeOf[int](t, ipc.PipeOptions{})
-			f := pipeChaosReceive.Submit(t.Context(), p, pipeLife{a, there, i, -1})
+			f := pipeChaosReceive.Submit(t.Context(), p, pipeLife{End: a, Ready: there, Life: i, N: -1})
 			a.Close()
 			there.Close()
 			pid, err := ready.Recv(t.Context())
@@ -184,8 +210,8 @@ func TestPipeChaos(t *testing.T) {
 			a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: sizes[i%2]})
 			ready, there := pipeOf[int](t, ipc.PipeOptions{})
 			n := random.IntN(300)
-			f := pipeChaosSend.Submit(t.Context(), p, pipeLife{b, there, i, n})
-			g := pipeChaosReceive.Submit(t.Context(), p, pipeLife{a, there, i, -1})
+			f := pipeChaosSend.Submit(t.Context(), p, pipeLife{End: b, Ready: there, Life: i, N: n})
+			g := pipeChaosReceive.Submit(t.Context(), p, pipeLife{End: a, Ready: there, Life: i, N: -1})
 			a.Close()
 			b.Close()
 			there.Close()
@@ -209,9 +235,9 @@ func chaosAtOnePipe(t *testing.T, random *rand.Rand, kills int) {
 	p := pipePool(t, 4)
 	a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: 1})
 	ready, there := pipeOf[int](t, ipc.PipeOptions{})
-	// The receivers say how many they have received; who is killed does not. So only
-	// senders are killed in the end, and receivers are counted on being in order.
 	const each = 2000
+	lives := kills + 5
+	path, marks := newMarks(t, 2*lives*lifeItems)
 	type running struct {
 		f      *futures.Future[int]
 		sender bool
@@ -221,9 +247,9 @@ func chaosAtOnePipe(t *testing.T, random *rand.Rand, kills int) {
 	start := func(sender bool, n int) {
 		life++
 		if sender {
-			all = append(all, running{pipeChaosSend.Submit(t.Context(), p, pipeLife{b, there, life, n}), true})
+			all = append(all, running{pipeChaosSend.Submit(t.Context(), p, pipeLife{b, there, life, n, path}), true})
 		} else {
-			all = append(all, running{pipeChaosReceive.Submit(t.Context(), p, pipeLife{a, there, life, n}), false})
+			all = append(all, running{pipeChaosReceive.Submit(t.Context(), p, pipeLife{a, there, life, n, path}), false})
 		}
 	}
 	n := -1
@@ -290,6 +316,23 @@ func chaosAtOnePipe(t *testing.T, random *rand.Rand, kills int) {
 			received += n
 		}
 	}
+	lost, unmarked, first := 0, 0, 0
+	for i := 0; i < len(marks); i += 2 {
+		switch put, got := marks[i], marks[i+1]; {
+		case put > 1 || got > 1:
+			t.Errorf("message %d was sent %d times and received %d times", i/2, put, got)
+		case put > got:
+			lost++
+		case put < got:
+			unmarked++ // its sender died before it could mark it
+		case put == 1:
+			first++
+		}
+	}
+	t.Logf("%d messages sent and received, %d lost, %d received of which the sender says nothing", first, lost, unmarked)
+	if lost > kills || unmarked > kills {
+		t.Errorf("%d kills, but %d messages were lost, and %d of dead senders received", kills, lost, unmarked)
+	}
 	if kills == 0 && (sent != 2*each || received != sent) {
 		t.Errorf("%d sent, %d received", sent, received)
 	}
@@ -312,8 +355,9 @@ func TestPipeKilledAtNamedPoints(t *testing.T) {
 		{"unlocked, nobody woken", pipeSenderDies},
 		{"arrived, ticket not cleared", pipeSenderDies},
 		{"handle closed, end held", pipeSenderDies},
-		{"end gone, not closed", pipeSenderDies},
-		{"end closed, rings not", pipeSenderDies},
+		{"handle closed, end held", pipeLastSenderDies},
+		{"end gone, not closed", pipeLastSenderDies},
+		{"end closed, rings not", pipeLastSenderDies},
 		{"message read, not taken", pipeReceiverDies},
 		{"piece read, not taken", pipeReceiverDies},
 		{"piece taken, nobody woken", pipeReceiverDies},
@@ -341,12 +385,22 @@ func TestPipeKilledAtNamedPoints(t *testing.T) {
 	}
 }
 
+// pipeSenderDies: it may die before the handle arrives.
 func pipeSenderDies(t *testing.T, p *procpool.Pool) {
+	pipeSends(t, p, func(f *futures.Future[int], b *ipc.PipeEnd[[]byte]) {
+		f.OnDone(func(*futures.Future[int]) { b.CloseAll() })
+	})
+}
+
+// pipeLastSenderDies: it is the only one to have the end.
+func pipeLastSenderDies(t *testing.T, p *procpool.Pool) {
+	pipeSends(t, p, func(_ *futures.Future[int], b *ipc.PipeEnd[[]byte]) { b.Close() })
+}
+
+func pipeSends(t *testing.T, p *procpool.Pool, submitted func(*futures.Future[int], *ipc.PipeEnd[[]byte])) {
 	a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: 1})
-	f := pipeChaosSend.Submit(t.Context(), p, pipeLife{b, pipeAnyone(t), 1, 20})
-	f.OnDone(func(*futures.Future[int]) { b.CloseAll() }) // it may die before the handle arrives
-	b2 := b
-	_ = b2
+	f := pipeChaosSend.Submit(t.Context(), p, pipeLife{End: b, Ready: pipeAnyone(t), Life: 1, N: 20})
+	submitted(f, b)
 	for n := 0; ; n++ {
 		message, err := a.Recv(t.Context())
 		if err == io.EOF {
@@ -361,7 +415,7 @@ func pipeSenderDies(t *testing.T, p *procpool.Pool) {
 
 func pipeReceiverDies(t *testing.T, p *procpool.Pool) {
 	a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: 1})
-	f := pipeChaosReceive.Submit(t.Context(), p, pipeLife{a, pipeAnyone(t), 1, 20})
+	f := pipeChaosReceive.Submit(t.Context(), p, pipeLife{End: a, Ready: pipeAnyone(t), Life: 1, N: 20})
 	a.Close()
 	for n := range 20 {
 		if err := b.Send(t.Context(), chaosMessage(1, n)); err != nil && !errors.Is(err, syscall.EPIPE) {
