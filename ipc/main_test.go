@@ -10,6 +10,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	playRole()
 	procpool.ServeIfWorker()
 	// A closed object is let go of when the collector finds that nobody uses it.
 	leakcheck.Main(m, runtime.GC)
