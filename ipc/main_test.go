@@ -10,8 +10,8 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	playRole()
 	procpool.ServeIfWorker()
+	playRole()
 	// A closed object is let go of when the collector finds that nobody uses it.
 	leakcheck.Main(m, runtime.GC)
 }
