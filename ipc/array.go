@@ -231,7 +231,7 @@ func (a *Array[T]) MarshalCBOR() ([]byte, error) {
 // was made for another T.
 func (a *Array[T]) UnmarshalCBOR(data []byte) error {
 	s := shapeOf[T]()
-	o, err := openWhole(data, kindArray)
+	o, err := openLive(data, kindArray)
 	if err == nil {
 		err = s.agree(o.Shape(), reflect.TypeFor[T]())
 	}

@@ -90,11 +90,28 @@ func BenchmarkQueue(b *testing.B) {
 				}
 			}
 			outcomeOf(b, f)
-			rate := float64(b.N) / b.Elapsed().Seconds()
-			b.ReportMetric(rate, "messages/s")
-			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
 		})
 	}
+	for _, size := range []int{16, 1 << 10, 64 << 10} {
+		b.Run(fmt.Sprintf("1p1c %d bytes CPython", size), func(b *testing.B) {
+			cpython(b, fmt.Sprintf(pythonQueue, size))
+		})
+	}
+	b.Run("1p1c struct", func(b *testing.B) {
+		p := benchPool(b, 1)
+		q := newQueue[message](b, ipc.QueueOptions{})
+		outcomeOf(b, drainMessages.Submit(b.Context(), p, messages{q, 0}))
+		b.ResetTimer()
+		f := drainMessages.Submit(b.Context(), p, messages{q, b.N})
+		for i := range b.N {
+			if err := q.Put(b.Context(), message{ID: i, Name: "a name", Size: 1.5}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		outcomeOf(b, f)
+		b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+	})
 	b.Run("2p2c 16 bytes", func(b *testing.B) {
 		p := benchPool(b, 4)
 		q := newQueue[[]byte](b, ipc.QueueOptions{})
@@ -109,9 +126,68 @@ func BenchmarkQueue(b *testing.B) {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(2*n)/b.Elapsed().Seconds(), "messages/s")
-		b.ReportMetric(0, "ns/op")
 	})
 }
+
+// message is a small struct that goes through the codec.
+type message struct {
+	ID   int
+	Name string
+	Size float64
+}
+
+type messages struct {
+	Queue *ipc.Queue[message]
+	N     int
+}
+
+var drainMessages = futures.Define("bench.drainMessages", func(ctx context.Context, in messages) (n int, err error) {
+	for ; n < in.N && err == nil; n++ {
+		_, err = in.Queue.Get(ctx)
+	}
+	return n, err
+})
+
+// pythonQueue is the same in Python. It prints nanoseconds for each message.
+const pythonQueue = `
+import multiprocessing, sys, time
+def take(q, n, done):
+    for _ in range(n): q.get()
+    done.set()
+if __name__ == '__main__':
+    size = %d
+    m = multiprocessing.get_context('fork')
+    n = int(sys.argv[1]) // (1 if size < 10000 else 20)
+    q, done = m.Queue(1024), m.Event()
+    p = m.Process(target=take, args=(q, n, done))
+    p.start()
+    message = b'x' * size
+    q.put(message)
+    t = time.perf_counter()
+    for _ in range(n - 1): q.put(message)
+    done.wait()
+    print((time.perf_counter() - t) / n * 1e9)
+    p.join()
+`
+
+// pythonRoundTrip is the median of round trips through two queues.
+const pythonRoundTrip = `
+import multiprocessing, sys, time
+def echo(a, b):
+    for v in iter(a.get, None): b.put(v)
+if __name__ == '__main__':
+    m = multiprocessing.get_context('fork')
+    a, b = m.Queue(), m.Queue()
+    p = m.Process(target=echo, args=(a, b))
+    p.start()
+    samples = []
+    for i in range(int(sys.argv[1]) // 10):
+        t = time.perf_counter()
+        a.put(i); b.get()
+        samples.append(time.perf_counter() - t)
+    a.put(None); p.join()
+    print(sorted(samples)[len(samples) // 2] * 1e9)
+`
 
 type pingPong struct{ In, Out *ipc.Queue[int] }
 
@@ -129,6 +205,11 @@ var echo = futures.Define("bench.echo", func(ctx context.Context, in pingPong) (
 })
 
 func BenchmarkQueueRoundTrip(b *testing.B) {
+	b.Run("ipc", benchmarkRoundTrip)
+	b.Run("CPython", func(b *testing.B) { cpython(b, pythonRoundTrip) })
+}
+
+func benchmarkRoundTrip(b *testing.B) {
 	p := benchPool(b, 1)
 	there, back := newQueue[int](b, ipc.QueueOptions{}), newQueue[int](b, ipc.QueueOptions{})
 	f := echo.Submit(b.Context(), p, pingPong{there, back})

@@ -44,7 +44,7 @@ func BenchmarkValueAdd(b *testing.B) {
 	})
 	// The time is that for one of the adds of both.
 	b.Run("two processes", func(b *testing.B) {
-		p := openPool(b, 2)
+		p := benchPool(b, 2)
 		v, gate := newValue(b, int64(0)), newValue(b, int64(0))
 		fs := make([]*futures.Future[int64], 2)
 		for i := range fs {
@@ -243,7 +243,7 @@ var makeArrays = futures.Define("test.makeArrays", func(_ context.Context, in [2
 // firstUse opens arrays that a worker has keptArray and this process has not seen, and touches a
 // page, which is not mapped here yet. It reports the median of so many.
 func firstUse(b *testing.B, size, n int) {
-	p := openPool(b, 1)
+	p := benchPool(b, 1)
 	newValue(b, 0) // this process is a member already
 	handles, err := makeArrays.Submit(b.Context(), p, [2]int{n, size}).Result(b.Context())
 	if err != nil {
@@ -275,7 +275,7 @@ var (
 // 1 KiB?
 func BenchmarkBytes(b *testing.B) {
 	for _, size := range []int{1 << 10, 64 << 20} {
-		p := openPool(b, 1)
+		p := benchPool(b, 1)
 		data := make([]byte, size)
 		handle, err := ipc.NewBytes(data)
 		if err != nil {

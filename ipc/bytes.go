@@ -40,14 +40,9 @@ type bytesCore struct {
 
 var bytesKind = family.Kind{
 	Name: "Bytes",
-	Repair: func(o *family.Object, dead family.Member) {
-		if o.Size() >= bytesData && o.Word(bytesBuilder).Load() == uint64(dead.Owner) {
-			o.Close()
-		}
-	},
-	// A BytesBuffer that nobody seals any more is nobody's to close.
+	// What is not sealed has one holder, who alone can seal it.
 	Dropped: func(o *family.Object) {
-		if o.Size() >= bytesData && o.Word(bytesBuilder).Load() == uint64(o.Owner()) {
+		if o.Size() >= bytesData && o.Word(bytesBuilder).Load() != 0 && !o.Family().Held(o.Ref()) {
 			o.Close()
 		}
 	},
@@ -267,7 +262,7 @@ func (b *Bytes) MarshalCBOR() ([]byte, error) {
 
 // UnmarshalCBOR implements the decoding of handles.
 func (b *Bytes) UnmarshalCBOR(data []byte) error {
-	o, err := openWhole(data, kindBytes)
+	o, err := openLive(data, kindBytes)
 	if err != nil {
 		return fail("decoding Bytes", err)
 	}

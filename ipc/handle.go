@@ -111,6 +111,15 @@ func openWhole(data []byte, kind uint8) (*family.Object, error) {
 	return o, err
 }
 
+// openLive is openWhole of kinds that nobody opens any more once they are closed.
+func openLive(data []byte, kind uint8) (*family.Object, error) {
+	o, err := openWhole(data, kind)
+	if err == nil && o.Closed() {
+		err = fmt.Errorf("%w: %s, closed", ErrGone, kinds[kind].Name)
+	}
+	return o, err
+}
+
 // create makes an object in this process's family.
 func create(kind uint8, size int, shape uint64, init func(o *family.Object)) (*family.Object, error) {
 	f, err := family.Home(kinds[:])

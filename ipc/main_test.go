@@ -11,6 +11,7 @@ import (
 
 func TestMain(m *testing.M) {
 	procpool.ServeIfWorker()
+	playRole()
 	// A closed object is let go of when the collector finds that nobody uses it.
 	leakcheck.Main(m, runtime.GC)
 }

@@ -227,7 +227,7 @@ func (v *Value[T]) MarshalCBOR() ([]byte, error) {
 // was made for another T.
 func (v *Value[T]) UnmarshalCBOR(data []byte) error {
 	s := shapeOf[T]()
-	o, err := openWhole(data, kindValue)
+	o, err := openLive(data, kindValue)
 	if err == nil {
 		err = s.agree(o.Shape(), reflect.TypeFor[T]())
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/bits"
 	"slices"
+	"time"
 
 	"github.com/futures-go/futures/internal/assert"
 )
@@ -23,10 +24,24 @@ func (f *Family) allocator(m *member) *allocator {
 	return &allocator{f, m, m.lockAt(offAlloc)}
 }
 
+// lockPatience is how long the lock is waited for before it is asked whether its owner lives.
+const lockPatience = 20 * time.Millisecond
+
 func (a *allocator) lock() error {
-	suspect, err := a.guard.Lock(context.Background())
-	if err != nil {
-		return err
+	suspect, ok := a.guard.TryLock()
+	for !ok {
+		ctx, cancel := context.WithTimeout(context.Background(), lockPatience)
+		var err error
+		suspect, err = a.guard.Lock(ctx)
+		cancel()
+		if ok = err == nil; ok {
+			break
+		}
+		// The warden itself may be waiting here, over another death, for one who has died
+		// meanwhile.
+		if owner, _ := a.guard.Owner(); a.family.ended(owner) {
+			a.guard.Bury(Member{Number: numberOf(owner), Owner: owner}, true)
+		}
 	}
 	if suspect {
 		a.rebuild()

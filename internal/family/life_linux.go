@@ -2,11 +2,13 @@ package family
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -42,15 +44,23 @@ func (f *Family) lifeOf(number int) *life {
 	if pid <= 0 {
 		return &life{}
 	}
-	fd, err := unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK)
-	if err != nil {
-		return &life{}
+	fd := -1
+	for {
+		var err error
+		if fd, err = unix.PidfdOpen(pid, unix.PIDFD_NONBLOCK); err == nil {
+			// The descriptor stands for one process from now on; the start time tells which.
+			var now uint64
+			if now, err = startTime(pid); err == nil && now == start {
+				break
+			}
+			_ = unix.Close(fd)
+		}
+		if !exhausted(err) {
+			return &life{}
+		}
+		time.Sleep(10 * time.Millisecond) // who cannot look does not bury the living
 	}
-	// The descriptor stands for one process from now on; the start time tells which.
-	if now, err := startTime(pid); err != nil || now != start {
-		_ = unix.Close(fd)
-		return &life{}
-	}
+	var err error
 	l := &life{file: os.NewFile(uintptr(fd), "pidfd")}
 	if l.conn, err = l.file.SyscallConn(); err != nil {
 		_ = l.file.Close()
@@ -59,16 +69,46 @@ func (f *Family) lifeOf(number int) *life {
 	return l
 }
 
+// exhausted reports whether an error says nothing but that this process or the system has run
+// out of something.
+func exhausted(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) || errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.EINTR)
+}
+
+// ended reports whether the process of that owner is dead (FA2). Of an owner that is no
+// member any more it does not.
+func (f *Family) ended(owner uint32) bool {
+	number := numberOf(owner)
+	if number < 0 || number >= MaxMembers {
+		return false
+	}
+	state := f.word(offMembers + number*memberSize + memState)
+	if s := state.Load(); s&0xff != memberAlive && s&0xff != memberBuried || ownerOf(number, s>>8) != owner {
+		return false
+	}
+	l := f.lifeOf(number)
+	defer l.close()
+	return (l.file == nil || l.over()) && ownerOf(number, state.Load()>>8) == owner
+}
+
+// over reports whether the process is dead.
+func (l *life) over() (over bool) {
+	_ = l.conn.Control(func(fd uintptr) { over = signalled(fd) })
+	return over
+}
+
+func signalled(fd uintptr) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	n, err := unix.Poll(fds, 0)
+	return err == nil && n > 0
+}
+
 // await returns when the process is dead, or after close.
 func (l *life) await() {
 	if l.file == nil {
 		return
 	}
-	_ = l.conn.Read(func(fd uintptr) bool {
-		fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-		n, err := unix.Poll(fds, 0)
-		return err == nil && n > 0
-	})
+	_ = l.conn.Read(signalled)
 }
 
 func (l *life) close() {

@@ -1,0 +1,35 @@
+package ipc
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/futures-go/futures/internal/family"
+)
+
+// MemoryTaken returns how many bytes of memory all objects of the family take together.
+func MemoryTaken(t testing.TB) int {
+	f, err := family.Home(kinds[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(f.Region().FD(), &st); err != nil {
+		t.Fatal(err)
+	}
+	return int(st.Blocks) * 512
+}
+
+// Corrupt writes a word of the object that a handle leads to.
+func Corrupt(t testing.TB, handle []byte, off int, word uint64) {
+	ref, _, err := parseHandle(handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _, err := openHandle(handle, ref.Kind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.Word(off).Store(word)
+}
