@@ -149,15 +149,16 @@ func FuzzResult(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	lent := &job{}
+	lent.block, _ = blocks.Alloc(1000)
 	f.Cleanup(func() {
 		_ = ring.Close()
+		blocks.Free(lent.block)
 		_ = blocks.Close()
 	})
 	r := &pulls{pool: &Pool{arena: blocks}, ring: ring}
 	const size, kind, slot = 64, 72, 2 * 4096 // see package taskring
 	memory := ring.Region().Bytes()[slot:]
-	lent := &job{}
-	lent.block, _ = blocks.Alloc(1000)
 	f.Add(uint64(10), uint32(resultValue), false)
 	f.Add(uint64(1000), uint32(resultValue)|resultInBlock, true)
 	f.Add(uint64(1)<<63, uint32(resultError)|resultInBlock, true)
