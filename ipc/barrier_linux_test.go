@@ -313,7 +313,7 @@ func init() {
 	// All wait, some not for long; who hears of a break resets. Each life counts which
 	// indices it got.
 	parties["barrier"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		for n := 0; !in.Stop.IsSet(); n++ {
+		for n := 0; going(ctx, in); n++ {
 			wait, cancel := ctx, context.CancelFunc(func() {})
 			if n%64 == 63 {
 				wait, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(500))*time.Microsecond)

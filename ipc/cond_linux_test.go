@@ -16,7 +16,7 @@ import (
 func init() {
 	// N goroutines sleep, each once. It returns how many were notified.
 	doing["sleep"] = func(ctx context.Context, in deed) (int, error) {
-		return together(max(in.N, 1), func(int) error {
+		return together(ctx, max(in.N, 1), func(ctx context.Context, _ int) error {
 			m := in.Cond.Mutex()
 			if err := m.LockContext(ctx); err != nil {
 				return err
@@ -357,7 +357,7 @@ func init() {
 	// them. Each life counts what it has taken.
 	parties["cond"] = func(ctx context.Context, in party, marks []byte) (int, error) {
 		m := in.Cond.Mutex()
-		return together(3, func(i int) error {
+		return together(ctx, 3, func(ctx context.Context, i int) error {
 			for n := 0; ; n++ {
 				err := m.LockContext(ctx)
 				if err != nil && !errors.Is(err, ipc.ErrOwnerDied) {
@@ -374,7 +374,7 @@ func init() {
 						return err
 					}
 				}
-				if in.Stop.IsSet() {
+				if !going(ctx, in) {
 					_ = in.Cond.NotifyAll()
 					return m.Release()
 				}
@@ -391,7 +391,7 @@ func init() {
 					}
 					continue
 				}
-				for word(marks, tokens) == 0 && !in.Stop.IsSet() {
+				for word(marks, tokens) == 0 && going(ctx, in) {
 					wait, cancel := ctx, context.CancelFunc(func() {})
 					if n%8 == 0 {
 						wait, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(200))*time.Microsecond)
@@ -406,7 +406,7 @@ func init() {
 						return fmt.Errorf("waiting: %w", err)
 					}
 				}
-				if !in.Stop.IsSet() {
+				if going(ctx, in) {
 					setWord(marks, tokens, word(marks, tokens)-1)
 					did(in, marks) // under the mutex
 				}

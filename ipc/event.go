@@ -128,10 +128,7 @@ func (e *Event) Wait(ctx context.Context) error {
 	}
 	defer runtime.KeepAlive(c)
 	seen := c.state.Load()
-	happened := func() bool {
-		now := c.state.Load()
-		return now&1 == 1 || now>>1 != seen>>1
-	}
+	happened := func() bool { return seen&1 == 1 || c.state.Load() != seen } // once true, always
 	over := func() bool { return happened() || c.o.Closed() }
 	if !c.polls.until(over) {
 		err = c.set.Wait(ctx, over, always)

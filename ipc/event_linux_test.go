@@ -17,22 +17,26 @@ func init() {
 	doing["set"] = func(_ context.Context, in deed) (int, error) { return 0, in.Event.Set() }
 	doing["clear"] = func(_ context.Context, in deed) (int, error) { return 0, in.Event.Clear() }
 	doing["await"] = func(ctx context.Context, in deed) (int, error) {
-		return together(max(in.N, 1), func(int) error { return in.Event.Wait(ctx) })
+		return together(ctx, max(in.N, 1), func(ctx context.Context, _ int) error { return in.Event.Wait(ctx) })
 	}
 	doing["is set"] = func(_ context.Context, in deed) (int, error) { return number(in.Event.IsSet()), nil }
 }
 
-// together calls fn in n goroutines, and returns how many calls succeeded.
-func together(n int, fn func(i int) error) (succeeded int, err error) {
+// together calls fn in n goroutines, and returns how many calls succeeded. After the first
+// error, the others' context ends.
+func together(ctx context.Context, n int, fn func(ctx context.Context, i int) error) (succeeded int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	errs := make(chan error, n)
 	for i := range n {
-		go func() { errs <- fn(i) }()
+		go func() { errs <- fn(ctx, i) }()
 	}
 	for range n {
 		if e := <-errs; e == nil {
 			succeeded++
 		} else {
 			err = errors.Join(err, e)
+			cancel()
 		}
 	}
 	return succeeded, err
@@ -125,8 +129,8 @@ func init() {
 		return later.n, all
 	}
 	parties["event"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		return together(4, func(i int) error {
-			for n := 0; !in.Stop.IsSet(); n++ {
+		return together(ctx, 4, func(ctx context.Context, i int) error {
+			for n := 0; going(ctx, in); n++ {
 				if i == 0 {
 					if err := in.Event.Set(); err != nil {
 						return err

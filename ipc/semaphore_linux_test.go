@@ -255,8 +255,8 @@ func TestSemaphoreModel(t *testing.T) {
 
 func init() {
 	parties["semaphore"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		return together(3, func(i int) error {
-			for n := 0; !in.Stop.IsSet(); n++ {
+		return together(ctx, 3, func(ctx context.Context, i int) error {
+			for n := 0; going(ctx, in); n++ {
 				want := 1 + rand.IntN(5)
 				wait, cancel := ctx, context.CancelFunc(func() {})
 				if n%9 == 0 {
@@ -289,8 +289,8 @@ func init() {
 	// Signals go round between the parties: what is there is one less for each that died
 	// with one.
 	parties["signals"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		return together(2, func(i int) error {
-			for !in.Stop.IsSet() {
+		return together(ctx, 2, func(ctx context.Context, i int) error {
+			for going(ctx, in) {
 				if err := in.Semaphore.Acquire(ctx, 1); err != nil {
 					return err
 				}
@@ -306,8 +306,8 @@ func init() {
 	}
 	// Hand-over: one goroutine acquires and another process, or goroutine, releases.
 	parties["hand-over"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		return together(2, func(i int) error {
-			for !in.Stop.IsSet() {
+		return together(ctx, 2, func(ctx context.Context, i int) error {
+			for going(ctx, in) {
 				if i == 0 {
 					wait, cancel := context.WithTimeout(ctx, time.Millisecond)
 					err := in.Semaphore.Acquire(wait, 1+rand.IntN(2))

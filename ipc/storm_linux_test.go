@@ -173,6 +173,9 @@ func storms(t *testing.T, run func(t *testing.T, kills int)) {
 // lifeWord is where the parties' own words begin: one for each life.
 const lifeWord = 8
 
+// going reports whether a party is to go on.
+func going(ctx context.Context, in party) bool { return ctx.Err() == nil && !in.Stop.IsSet() }
+
 // done returns the sum of the parties' own words.
 func done(marks []byte) (sum uint64) {
 	for i := lifeWord; i < len(marks)/8; i++ {
@@ -191,10 +194,10 @@ func lifeWords(kills int) int { return lifeWord + kills + 64 }
 
 func init() {
 	parties["mutex"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		return countUp(in, marks, func(fn func(died bool) error) error { return in.Mutex.With(ctx, fn) })
+		return countUp(ctx, in, marks, func(fn func(died bool) error) error { return in.Mutex.With(ctx, fn) })
 	}
 	parties["recursive"] = func(ctx context.Context, in party, marks []byte) (int, error) {
-		return countUp(in, marks, func(fn func(died bool) error) error {
+		return countUp(ctx, in, marks, func(fn func(died bool) error) error {
 			return in.Recursive.With(ctx, me, func(died bool) error {
 				return in.Recursive.With(ctx, me, func(again bool) error {
 					if died != again || in.Recursive.Depth(me) != 2 {
@@ -209,8 +212,8 @@ func init() {
 
 // countUp counts, under a lock, in a word that all have and in one of its own. They disagree
 // only when who had the lock has died with it, and then the next is told.
-func countUp(in party, marks []byte, with func(func(died bool) error) error) (int, error) {
-	for n := 0; !in.Stop.IsSet(); n++ {
+func countUp(ctx context.Context, in party, marks []byte, with func(func(died bool) error) error) (int, error) {
+	for n := 0; going(ctx, in); n++ {
 		err := with(func(died bool) error {
 			if died {
 				setWord(marks, 1, word(marks, 1)+1)
