@@ -24,14 +24,14 @@ var (
 		if err := os.WriteFile(file+".started", nil, 0o600); err != nil {
 			return 0, err
 		}
-		for pause := time.Millisecond; ; pause = min(2*pause, 64*time.Millisecond) { // more than a hundred may wait
+		for wait := time.Millisecond; ; wait = min(2*wait, 50*time.Millisecond) { // many may wait
 			if _, err := os.Stat(file); err == nil {
 				return os.Getpid(), os.WriteFile(file+".finished", nil, 0o600)
 			}
 			select {
 			case <-ctx.Done():
 				return 0, ctx.Err()
-			case <-time.After(pause):
+			case <-time.After(wait):
 			}
 		}
 	})

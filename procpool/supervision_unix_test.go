@@ -118,6 +118,44 @@ func TestReplacementCannotStart(t *testing.T) {
 	}
 }
 
+// TestGrowsAfterFailure: after a start that failed, the pool becomes as large as its tasks need
+// though none of them ends.
+func TestGrowsAfterFailure(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "worker")
+	failed := make(chan struct{}, 100)
+	p := open(t, procpool.Options{
+		Command: []string{program}, Workers: 4, Stderr: discard, Logger: quiet,
+		Events: func(e inspect.Event) {
+			if e.Kind == inspect.WorkerExit {
+				failed <- struct{}{}
+			}
+		},
+	})
+	var gates []string
+	var fs []*futures.Future[int]
+	for range 4 {
+		gates = append(gates, gate(t, p))
+		fs = append(fs, await.Submit(t.Context(), p, gates[len(gates)-1]))
+	}
+	<-failed
+	if err := os.Symlink(self, program); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range gates {
+		waitFor(file + ".started")
+	}
+	for _, file := range gates {
+		openGate(t, file)
+	}
+	if _, err := futures.Gather(t.Context(), fs...); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestDeathsBeforeReady: workers that die before they are ready, again and again, are started
 // at growing distances, and then the pool is broken, with what they have said as the cause.
 func TestDeathsBeforeReady(t *testing.T) {

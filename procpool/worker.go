@@ -237,6 +237,7 @@ func (w *worker) handle(f frame) error {
 		w.ready.Store(true)
 		p.emit(inspect.Event{Kind: inspect.WorkerStart, Worker: w.number})
 		p.transport.ready(w)
+		p.grow() // after a failure workers come one at a time, and this one is there
 		return nil
 	case frameFailed:
 		if p.opts.Init == nil || p.stateOf(w) != stateInitializing {
