@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -316,16 +315,20 @@ func init() {
 		for n := 0; going(ctx, in); n++ {
 			wait, cancel := ctx, context.CancelFunc(func() {})
 			if n%64 == 63 {
-				wait, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(500))*time.Microsecond)
+				wait, cancel = context.WithTimeout(ctx, time.Duration(rand.IntN(2000))*time.Microsecond)
 			}
 			index, err := in.Barrier.Wait(wait)
 			cancel()
 			switch {
 			case errors.Is(err, ipc.ErrBrokenBarrier):
+				// Only if nobody else has: or each throws out those who came after the
+				// other's.
+				if !in.Barrier.Broken() {
+					break
+				}
 				if err := in.Barrier.Reset(); err != nil && !errors.Is(err, ipc.ErrClosed) {
 					return n, err
 				}
-				runtime.Gosched()
 			case errors.Is(err, ipc.ErrClosed):
 				return n, nil
 			case err != nil:

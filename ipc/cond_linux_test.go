@@ -379,7 +379,8 @@ func init() {
 					return m.Release()
 				}
 				if (i+in.Life)%3 == 0 { // one of three gives
-					if word(marks, tokens) < 8 {
+					full := word(marks, tokens) == 8
+					if !full {
 						setWord(marks, given, word(marks, given)+1)
 						setWord(marks, tokens, word(marks, tokens)+1)
 						if err := in.Cond.Notify(1); err != nil {
@@ -388,6 +389,9 @@ func init() {
 					}
 					if err := m.Release(); err != nil {
 						return err
+					}
+					if full {
+						time.Sleep(20 * time.Microsecond) // a lock that is always taken is got by luck
 					}
 					continue
 				}

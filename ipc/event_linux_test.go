@@ -138,9 +138,7 @@ func init() {
 					if err := in.Event.Clear(); err != nil {
 						return err
 					}
-					if n%32 == 0 {
-						runtime.Gosched()
-					}
+					time.Sleep(time.Duration(rand.IntN(20)) * time.Microsecond)
 					continue
 				}
 				wait, cancel := ctx, context.CancelFunc(func() {})
