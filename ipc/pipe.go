@@ -191,25 +191,26 @@ func (e *PipeEnd[T]) TryRecv() (v T, err error) {
 }
 
 func recvValue[T any](ctx context.Context, c *endCore, v *T, wait bool) error {
+	w := waiting{ctx: ctx, end: c}
+	in, err := c.receive(&w, wait, false)
+	if err != nil {
+		return err
+	}
 	if b, ok := any(v).(*[]byte); ok {
-		return c.receive(ctx, wait, false, func(_ *waiting, head, tail []byte) (bool, error) {
-			*b = make([]byte, len(head)+len(tail))
-			copy(*b, head)
-			copy((*b)[len(head):], tail)
-			return true, nil
-		}, func(message []byte) { *b = message })
+		*b = in.bytes()
+		c.received(&w, in, true)
+		return nil
+	}
+	if !in.inRing {
+		c.received(&w, in, true)
+		return codec.Decode(in.head, v)
 	}
 	buf := buffers.get()
 	defer buffers.put(buf)
 	// A copy, because who else shares the memory may write it meanwhile, and the decoding
 	// may call methods of users.
-	err := c.receive(ctx, wait, false, func(_ *waiting, head, tail []byte) (bool, error) {
-		buf.b = append(append(buf.b[:0], head...), tail...)
-		return true, nil
-	}, func(message []byte) { buf.b = message })
-	if err != nil {
-		return err
-	}
+	buf.b = append(append(buf.b[:0], in.head...), in.tail...)
+	c.received(&w, in, true)
 	return codec.Decode(buf.b, v)
 }
 
@@ -229,28 +230,26 @@ func (e *BufferTooShortError) Unwrap() error { return io.ErrShortBuffer }
 // *BufferTooShortError with the message. In Python: Connection.recv_bytes_into.
 func RecvInto(ctx context.Context, e *PipeEnd[[]byte], buf []byte) (n int, err error) {
 	c, err := e.get()
-	var long []byte
 	if err == nil {
-		err = c.receive(ctx, true, false, func(_ *waiting, head, tail []byte) (bool, error) {
-			if n = len(head) + len(tail); n > len(buf) {
-				long = append(append(make([]byte, 0, n), head...), tail...)
-			} else {
-				copy(buf, head)
-				copy(buf[len(head):], tail)
-			}
-			return true, nil
-		}, func(message []byte) {
-			if n = len(message); n > len(buf) {
-				long = message
-			} else {
-				copy(buf, message)
-			}
-		})
-	}
-	if long != nil {
-		n, err = 0, &BufferTooShortError{long}
+		n, err = recvInto(ctx, c, buf)
 	}
 	return n, failEOF("RecvInto", err)
+}
+
+func recvInto(ctx context.Context, c *endCore, buf []byte) (n int, err error) {
+	w := waiting{ctx: ctx, end: c}
+	in, err := c.receive(&w, true, false)
+	if err != nil {
+		return 0, err
+	}
+	if n = len(in.head) + len(in.tail); n <= len(buf) {
+		copy(buf, in.head)
+		copy(buf[len(in.head):], in.tail)
+	} else {
+		n, err = 0, &BufferTooShortError{in.bytes()}
+	}
+	c.received(&w, in, true)
+	return n, err
 }
 
 // failEOF is fail that lets io.EOF be itself.

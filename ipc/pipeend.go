@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"runtime"
 	"sync/atomic"
 	"syscall"
@@ -221,26 +222,34 @@ func (w *waiting) done() {
 
 var errPeerClosed = fmt.Errorf("%w (%w)", ErrPeerClosed, syscall.EPIPE)
 
-// receive is pipeRing.receive of this end's ring.
-func (c *endCore) receive(ctx context.Context, wait, file bool, use func(w *waiting, head, tail []byte) (bool, error), whole func([]byte)) error {
+// receive is pipeRing.receive of this end's ring. Without an error the caller calls
+// received.
+func (c *endCore) receive(w *waiting, wait, file bool) (in incoming, err error) {
+	if !c.enter() {
+		return in, ErrClosed
+	}
 	switch {
-	case !c.enter():
-		return ErrClosed
 	case !c.receives:
+		err = ErrDirection
+	case c.o.Closed():
+		err = ErrClosed
+	case c.in == nil:
+		err = io.EOF
+	default:
+		in, err = c.in.receive(w, wait, file)
+		err = c.explain(err, file, false)
+	}
+	if err != nil {
+		w.done()
 		c.leave()
-		return ErrDirection
 	}
-	defer c.leave()
-	if c.o.Closed() {
-		return ErrClosed
-	}
-	if c.in == nil {
-		return endOf(errNobody, false)
-	}
-	w := waiting{ctx: ctx, end: c}
-	defer w.done()
-	err := c.in.receive(&w, wait, file, func(head, tail []byte) (bool, error) { return use(&w, head, tail) }, whole)
-	return c.explain(err, file, false)
+	return in, err
+}
+
+func (c *endCore) received(w *waiting, in incoming, taken bool) {
+	c.in.received(in, taken)
+	w.done()
+	c.leave()
 }
 
 // send is pipeRing.send to this end's ring.

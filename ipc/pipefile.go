@@ -1,7 +1,6 @@
 package ipc
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -188,24 +187,29 @@ func (s *fileServer) hand(conn *net.UnixConn) error {
 	return err
 }
 
-func (c *endCore) recvFile(ctx context.Context) (f *os.File, err error) {
-	closeConn := func() {}
-	err = c.receive(ctx, true, true, func(w *waiting, head, tail []byte) (bool, error) {
-		record := append(bytes.Clone(head), tail...)
-		if len(record) < fileSocket+fileToken {
-			return true, fmt.Errorf("%w: a file in %d bytes", ErrCorrupt, len(record))
-		}
-		var err error
-		f, closeConn, err = fetchFile(w.context(), record)
-		if err != nil && w.context().Err() != nil {
-			return false, context.Cause(w.context()) // it stays for another try
-		}
-		if err != nil {
-			err = fmt.Errorf("%w: the process that sent a file has ended: %w", ErrGone, err)
-		}
-		return true, err
-	}, func([]byte) {})
+func (c *endCore) recvFile(ctx context.Context) (*os.File, error) {
+	w := waiting{ctx: ctx, end: c}
+	in, err := c.receive(&w, true, true)
+	if err != nil {
+		return nil, err
+	}
+	record := in.bytes()
+	if len(record) < fileSocket+fileToken {
+		c.received(&w, in, true)
+		return nil, fmt.Errorf("%w: a file in %d bytes", ErrCorrupt, len(record))
+	}
+	f, closeConn, err := fetchFile(w.context(), record)
+	if err != nil && w.context().Err() != nil {
+		err = context.Cause(w.context())
+		closeConn()
+		c.received(&w, in, false) // it stays for another try
+		return nil, err
+	}
+	c.received(&w, in, true)
 	closeConn() // which tells the sender that the record was taken
+	if err != nil {
+		err = fmt.Errorf("%w: the process that sent a file has ended: %w", ErrGone, err)
+	}
 	return f, err
 }
 

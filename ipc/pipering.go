@@ -25,13 +25,13 @@ const (
 	pipeBytes      = 0   // of the ring, a power of two, by its creator
 	pipeRaw        = 8   // as queueRaw
 	pipeUnread     = 16  // 32 bits: 1 when nobody will read any more
-	pipeP          = 64  // lock
-	pipeTail       = 128 // by who has P
-	pipeRoom       = 192 // wait set of senders
+	pipeP          = 128 // lock
+	pipeTail       = 192 // by who has P
 	pipeC          = 256 // lock
 	pipeHead       = 320 // by who has C
-	pipeItems      = 384 // wait set of receivers
-	pipeUnreadWait = 448 // wait set of those who hand out files, until pipeUnread
+	pipeRoom       = 384 // wait set of senders
+	pipeItems      = 448 // wait set of receivers
+	pipeUnreadWait = 512 // wait set of those who hand out files, until pipeUnread
 	pipeData       = 4096
 
 	piecePrefix = 8
@@ -283,64 +283,96 @@ func (r *pipeRing) put(kind byte, total int, piece []byte) (count uint32) {
 	return tail.count()
 }
 
-// receive takes a message, or what is of the given kind. Of a message that came in one piece
-// use gets the bytes, in two parts that are valid during the call; whole gets a message that
-// was put together. Of a file use returns whether it is to be taken out of the ring.
-func (r *pipeRing) receive(w *waiting, wait, file bool, use func(head, tail []byte) (bool, error), whole func([]byte)) error {
-	if err := r.takeTurn(w, wait); err != nil {
-		return err
+// incoming is what was received. Of a message that was put together all is in head; what
+// came in one piece is still in the ring, in two parts.
+type incoming struct {
+	head, tail []byte
+	next       cursor // head of the ring without it
+	inRing     bool
+}
+
+// bytes returns all, in memory that nobody else has.
+func (in *incoming) bytes() []byte {
+	if !in.inRing {
+		return in.head
 	}
-	defer func() { <-r.turn }()
-	for {
-		if !r.begun {
-			if err := r.beginTake(w, wait); err != nil {
-				return err
-			}
-		} else if err := r.awaitRest(w, wait); err != nil {
-			return err
+	b := make([]byte, len(in.head)+len(in.tail))
+	copy(b[copy(b, in.head):], in.tail)
+	return b
+}
+
+// receive finds the next message, or file, if it is of that kind. Without an error the caller
+// calls received when it has copied it.
+func (r *pipeRing) receive(w *waiting, wait, file bool) (in incoming, err error) {
+	if err := r.takeTurn(w, wait); err != nil {
+		return in, err
+	}
+	if in, err = r.next(w, wait, file); err != nil {
+		<-r.turn
+	}
+	return in, err
+}
+
+// received says that the caller has dealt with what is in the ring; whether it is to be taken
+// out.
+func (r *pipeRing) received(in incoming, taken bool) {
+	if in.inRing {
+		assert.Reach("message read, not taken")
+		if taken {
+			r.advance(in.next)
 		}
-		kind, total, head, tail, next, err := r.peek()
+		r.unlockC()
+	}
+	<-r.turn
+}
+
+// next returns without C, or with it and with something in the ring. The caller has the
+// turn.
+func (r *pipeRing) next(w *waiting, wait, file bool) (in incoming, err error) {
+	for {
+		if r.begun {
+			err = r.awaitRest(w, wait)
+		} else {
+			err = r.beginTake(w, wait)
+		}
+		if err != nil {
+			return in, err
+		}
+		var kind byte
+		var total int
+		kind, total, in, err = r.peek()
 		switch {
 		case err != nil:
 			r.abandon()
 			r.unlockC()
-			return err
+			return in, err
 		case file && r.begun && kind == pieceRest:
-			return errOther
+			return in, errOther
 		case kind != pieceRest && file != (kind == pieceFile):
 			r.abandon()
 			r.unlockC()
-			return errOther
+			return in, errOther
 		case kind == pieceWhole, kind == pieceFile:
 			r.abandon()
-			taken, err := use(head, tail)
-			if taken {
-				assert.Reach("message read, not taken")
-				r.advance(next)
-			}
-			r.unlockC()
-			return err
+			return in, nil
 		case kind == pieceFirst:
 			r.begun, r.total = true, total
-			r.partial = append(append(make([]byte, 0, min(total, firstAllocation)), head...), tail...)
+			r.partial = append(append(make([]byte, 0, min(total, firstAllocation)), in.head...), in.tail...)
 		case r.begun:
-			r.partial = append(append(r.partial, head...), tail...)
+			r.partial = append(append(r.partial, in.head...), in.tail...)
 		default: // who has taken its beginning is dead, or has closed its end
 		}
 		if len(r.partial) > r.total {
 			err = fmt.Errorf("%w: a message of %d bytes has %d", ErrCorrupt, r.total, len(r.partial))
 		}
 		assert.Reach("piece read, not taken")
-		r.advance(next)
+		r.advance(in.next)
 		switch {
 		case err != nil, r.begun && len(r.partial) == r.total:
-			message := r.partial
+			in = incoming{head: r.partial}
 			r.abandon()
 			r.unlockC()
-			if err == nil {
-				whole(message)
-			}
-			return err
+			return in, err
 		case !r.begun:
 			r.unlockC()
 		}
@@ -474,7 +506,7 @@ func (r *pipeRing) passes() bool {
 }
 
 // peek reads the record at the head, checked (FA5). The caller has C, and there is one.
-func (r *pipeRing) peek() (kind byte, total int, first, second []byte, next cursor, err error) {
+func (r *pipeRing) peek() (kind byte, total int, in incoming, err error) {
 	head := cursor(r.head.Load())
 	at := uint64(head.position()) * unit & r.mask
 	length, count := binary.LittleEndian.Uint32(r.data[at:]), binary.LittleEndian.Uint32(r.data[at+4:])
@@ -484,13 +516,14 @@ func (r *pipeRing) peek() (kind byte, total int, first, second []byte, next curs
 	if count != head.count() || length < piecePrefix || need > uint64(r.tailSeen.position()-head.position()) ||
 		need*unit > r.mask+1 || kind < pieceWhole || kind > pieceFile || prefix>>8 >= mostMessage ||
 		uint64(length)-piecePrefix > prefix>>8 || (kind == pieceWhole || kind == pieceFile) && uint64(length)-piecePrefix != prefix>>8 {
-		return 0, 0, nil, nil, 0, fmt.Errorf("%w: record %d of a pipe says that it is %d, of %d bytes, kind %d, of a message of %d",
+		return 0, 0, in, fmt.Errorf("%w: record %d of a pipe says that it is %d, of %d bytes, kind %d, of a message of %d",
 			ErrCorrupt, head.count(), count, length, kind, prefix>>8)
 	}
 	at = (at + recordHead + piecePrefix) & r.mask
 	n := uint64(length) - piecePrefix
-	in := min(n, r.mask+1-at)
-	return kind, int(prefix >> 8), r.data[at : at+in], r.data[:n-in], cursorAt(head.position()+uint32(need), head.count()+1), nil
+	first := min(n, r.mask+1-at)
+	in = incoming{r.data[at : at+first], r.data[:n-first], cursorAt(head.position()+uint32(need), head.count()+1), true}
+	return kind, int(prefix >> 8), in, nil
 }
 
 // advance takes the record at the head out of the ring. The caller has C.
