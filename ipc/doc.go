@@ -59,6 +59,47 @@
 //
 // Q3: a number from the memory is checked before it is used (FA5 of package family).
 //
+// PI1: of a pipe, whatever its users die of, what is received is whole and in order, and who
+// waits is told of the end.
+//
+// PI2: the pieces of a message that is longer than the ring are put by one who has the lock
+// of the senders all the time, and taken by one who has that of the receivers: nothing comes
+// between them.
+//
+// PI3: an end is let go of when no call on it is under way in this process any more, and at
+// once then.
+//
+// PI4: an end that is on its way to a process is not gone: its ticket is cleared by who opens
+// it, after it has said that it holds the end.
+//
+// L1: a lock has one owner at a time, and after an owner's death the next one is told.
+//
+// L2: of a recursive mutex, who has it is the owner that was given, whatever the goroutine.
+//
+// L3: of a bounded semaphore, the permits that are to be had and those that processes have are
+// as many as it was made with: the former are computed from the latter.
+//
+// L4: who waits first for permits gets them first, however many they are.
+//
+// L5: a notification wakes one who slept when it was given, and one of those who leave without
+// it passes it on.
+//
+// L6: a round of a barrier is either completed, by one who finds all there, or broken: both are
+// a compare-and-swap of the same word.
+//
+// V1: each method of a Value is one step for all processes.
+//
+// V2: a Value is there twice if it does not fit into a word, and a word says which of the two
+// counts: a writer that dies leaves the last whole one.
+//
+// V3: a reader sees a whole Value, without waiting: a copy is written again only after readers
+// can know that they have to look again.
+//
+// V4: memory of which a slice was given out stays this process's as long as the handle is
+// reachable, closed or not.
+//
+// V5: Bytes are mapped for reading only.
+//
 // # Concurrency
 //
 // All functions and methods may be called together, from any process, unless their

@@ -1,6 +1,8 @@
 package ipc
 
 import (
+	"errors"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -32,4 +34,15 @@ func Corrupt(t testing.TB, handle []byte, off int, word uint64) {
 		t.Fatal(err)
 	}
 	o.Word(off).Store(word)
+}
+
+// Freed reports whether the memory of the object that a handle leads to was given back.
+func Freed(t testing.TB, handle []byte) bool {
+	ref, _, err := parseHandle(handle)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o, _, err := openHandle(handle, ref.Kind)
+	runtime.KeepAlive(o)
+	return errors.Is(err, family.ErrGone)
 }

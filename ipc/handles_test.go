@@ -289,6 +289,8 @@ func (in travelled) use() error {
 		return new(ipc.Array[int32]).UnmarshalCBOR(in.Data)
 	case "Bytes":
 		return new(ipc.Bytes).UnmarshalCBOR(in.Data)
+	case "wide":
+		return new(ipc.Value[[21]uint64]).UnmarshalCBOR(in.Data)
 	case "Mutex":
 		m := new(ipc.Mutex)
 		if err := m.UnmarshalCBOR(in.Data); err != nil {
