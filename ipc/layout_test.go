@@ -14,7 +14,22 @@ var layout = map[string]int{
 	"queueP": queueP, "queueTail": queueTail, "queueRoom": queueRoom, "queueC": queueC, "queueHead": queueHead,
 	"queueItems": queueItems, "queueJoin": queueJoin, "queueLost": queueLost, "queueShares": queueShares, "queueData": queueData,
 	"shareTaking": shareTaking, "shareDone": shareDone,
-	"mutexLock": mutexLock,
+	"mutexLock": mutexLock, "recursiveLock": recursiveLock, "recursiveDepth": recursiveDepth,
+	"semaphorePermits": semaphorePermits, "semaphoreUnbounded": semaphoreUnbounded, "semaphoreLock": semaphoreLock,
+	"semaphoreGate": semaphoreGate, "semaphoreEnough": semaphoreEnough, "semaphoreShares": semaphoreShares,
+	"eventState": eventState, "eventSet": eventSet,
+	"condMutex": condMutex, "condOwn": condOwn, "condTickets": condTickets, "condGranted": condGranted,
+	"condHorizon": condHorizon, "condMark": condMark, "condPlaces": condPlaces,
+	"placeWho": placeWho, "placeTicket": placeTicket, "placeSet": placeSet,
+	"barrierParties": barrierParties, "barrierTimeout": barrierTimeout, "barrierLock": barrierLock, "barrierState": barrierState,
+	"barrierSet": barrierSet, "barrierBreaks": barrierBreaks, "barrierLog": barrierLog, "barrierShares": barrierShares,
+	"valueCell": valueCell, "valueSize": valueSize, "valueMutex": valueMutex,
+	"valueLock": valueLock, "valueSequence": valueSequence, "valueCopies": valueCopies,
+	"arrayLength": arrayLength, "arrayElem": arrayElem, "arrayMutex": arrayMutex, "arrayData": arrayData,
+	"bytesLength": bytesLength, "bytesBuilder": bytesBuilder, "bytesData": bytesData,
+	"pipeBytes": pipeBytes, "pipeRaw": pipeRaw, "pipeUnread": pipeUnread, "pipeP": pipeP, "pipeTail": pipeTail,
+	"pipeC": pipeC, "pipeHead": pipeHead, "pipeRoom": pipeRoom, "pipeItems": pipeItems, "pipeUnreadWait": pipeUnreadWait,
+	"pipeData": pipeData, "endRaw": endRaw, "endIn": endIn, "endOut": endOut, "endIssued": endIssued, "endTickets": endTickets,
 }
 
 // TestLayout: what LAYOUT.md says of objects is what the constants say. The region's tables
