@@ -145,6 +145,9 @@ func BenchmarkPipe(b *testing.B) {
 		for _, into := range []bool{false, true} {
 			b.Run(fmt.Sprintf("%d bytes %s", size, map[bool]string{false: "Recv", true: "RecvInto"}[into]), func(b *testing.B) {
 				p := benchPool(b, 1)
+				first, none := pipeOf[[]byte](b, ipc.PipeOptions{})
+				none.Close()
+				outcomeOf(b, benchPipeDrain.Submit(b.Context(), p, benchPipe{End: first})) // there is a worker
 				in, out := pipeOf[[]byte](b, ipc.PipeOptions{})
 				f := benchPipeDrain.Submit(b.Context(), p, benchPipe{in, into})
 				in.Close()
