@@ -25,6 +25,7 @@ run squash go run ./examples/squash -on processes -workers 2 "$(go env GOROOT)/s
 # Some of its images are bad, so it ends with 1: go run says so with text.
 go build -o "$scratch/thumbnails" ./examples/thumbnails
 run thumbnails bash -c '"$0" -demo -out "$1"; [ $? -eq 1 ]' "$scratch/thumbnails" "$scratch/small"
+run mandelbrot go run ./examples/mandelbrot -width 600 -out "$scratch/mandelbrot.png"
 run sizing go run ./examples/sizing -quick
 
 # fetch needs a server: it downloads this repository's texts from one on this
