@@ -13,7 +13,7 @@
 // has of it is a handle: a pointer to a [Queue], [Mutex], [Value] and so on. Handles travel:
 // as arguments and results of tasks, in structs, slices and maps, as values of queues; from
 // parent to worker, worker to parent, worker to worker, and on to the workers of workers.
-// They cost the same whatever the size of the object: 28 bytes, and about a microsecond when a
+// They cost the same whatever the size of the object: 28 bytes (36 for a pipe's end), and about a microsecond when a
 // process opens an object for the first time. Between unrelated programs of one user they
 // travel by [Export] and [Import].
 //
@@ -30,7 +30,7 @@
 // stays until the program and its workers are gone. Then all is gone: there are no names, and
 // nothing is left on any file system, whoever was killed whenever.
 //
-// A [PipeEnd] is different: its Close is that of this process.
+// A [PipeEnd] is different: its Close is that of one handle.
 //
 // # Death
 //
@@ -59,18 +59,16 @@
 //
 // Q3: a number from the memory is checked before it is used (FA5 of package family).
 //
-// PI1: of a pipe, whatever its users die of, what is received is whole and in order, and who
-// waits is told of the end.
+// PI1: a message is received whole or not at all, once, in the order of its sender; who dies
+// in the middle loses that message and no other.
 //
-// PI2: the pieces of a message that is longer than the ring are put by one who has the lock
-// of the senders all the time, and taken by one who has that of the receivers: nothing comes
-// between them.
+// PI2: the pieces of a long message are not mixed with others: who has P puts them all, who
+// has C takes them all; what was begun and not finished is thrown away by its reader.
 //
-// PI3: an end is let go of when no call on it is under way in this process any more, and at
-// once then.
+// PI3: a handle of a PipeEnd lets go when it is closed and no call is inside.
 //
-// PI4: an end that is on its way to a process is not gone: its ticket is cleared by who opens
-// it, after it has said that it holds the end.
+// PI4: an end is gone when no living process holds it and no ticket says that it is on its
+// way; then both its rings are closed. Who arrives holds before it clears its ticket.
 //
 // L1: a lock has one owner at a time, and after an owner's death the next one is told.
 //

@@ -26,7 +26,7 @@ type report struct {
 	_                                                    [24]byte
 }
 
-type crowd struct {
+type valueCrowd struct {
 	Stop    *ipc.Value[bool]
 	Small   *ipc.Value[int64]
 	Large   *ipc.Value[wide]  // changed by Update only
@@ -37,7 +37,7 @@ type crowd struct {
 	Life    int
 }
 
-var crowding = futures.Define("test.crowding", func(ctx context.Context, in crowd) (int, error) {
+var crowding = futures.Define("test.crowding", func(ctx context.Context, in valueCrowd) (int, error) {
 	r := &in.Reports.Slice()[in.Life]
 	pair, lock := in.Pair.Slice(), in.Pair.Mutex()
 	for i := uint64(0); !in.Stop.Load(); i++ {
@@ -101,7 +101,7 @@ func crowdChaos(t *testing.T, kills int) {
 	const workers = 3
 	p := open(t, workers)
 	lives := kills + workers
-	in := crowd{
+	in := valueCrowd{
 		Stop: newValue(t, false), Small: newValue[int64](t, 0), Large: newValue(t, wideOf(0)), Free: newValue(t, wideOf(0)),
 		Pair: newArray[int64](t, 2), Text: newBytes(t, make([]byte, 100)), Reports: newArray[report](t, lives),
 	}
