@@ -15,35 +15,35 @@ func TestLocksKilledAtNamedPoints(t *testing.T) {
 		t.Skip("the points are there with -tags futures_assert only, which CI has in a step of its own")
 	}
 	for _, at := range []struct {
-		point string
-		run   func(t *testing.T, kills int, env ...string)
+		object, point string
+		run           func(t *testing.T, kills int, env ...string)
 	}{
-		{"locked", mutexStorm},
-		{"unlocked, nobody woken", mutexStorm},
-		{"wake-up taken", mutexStorm},
-		{"locked", recursiveStorm},
-		{"unlocking a recursive lock", recursiveStorm},
-		{"permits taken, lock not freed", semaphoreStorm},
-		{"first to wait", semaphoreStorm},
-		{"permits given back, lock not freed", semaphoreStorm},
-		{"wake-up taken", semaphoreStorm},
-		{"permits of others given back", semaphoreHandOverStorm},
-		{"permits taken, lock not freed", semaphoreSignalStorm},
-		{"event set, nobody woken", eventStorm},
-		{"going to sleep", condStorm},
-		{"awake, without the mutex", condStorm},
-		{"left, notification not counted", condStorm},
-		{"notifying", condStorm},
-		{"notified, nobody woken", condStorm},
-		{"wake-up taken", condStorm},
-		{"arrived, lock not freed", barrierStorm},
-		{"complete, not released", barrierStorm},
-		{"released, nobody woken", barrierStorm},
-		{"broken, nobody woken", barrierStorm},
-		{"logged, not reset", barrierStorm},
-		{"reset, nobody woken", barrierStorm},
+		{"mutex", "locked", mutexStorm},
+		{"mutex", "unlocked, nobody woken", mutexStorm},
+		{"mutex", "wake-up taken", mutexStorm},
+		{"recursive", "locked", recursiveStorm},
+		{"recursive", "unlocking a recursive lock", recursiveStorm},
+		{"semaphore", "permits taken, lock not freed", semaphoreStorm},
+		{"semaphore", "first to wait", semaphoreStorm},
+		{"semaphore", "permits given back, lock not freed", semaphoreStorm},
+		{"semaphore", "wake-up taken", semaphoreStorm},
+		{"hand-over", "permits of others given back", semaphoreHandOverStorm},
+		{"signals", "permits taken, lock not freed", semaphoreSignalStorm},
+		{"event", "event set, nobody woken", eventStorm},
+		{"cond", "going to sleep", condStorm},
+		{"cond", "awake, without the mutex", condStorm},
+		{"cond", "left, notification not counted", condStorm},
+		{"cond", "notifying", condStorm},
+		{"cond", "notified, nobody woken", condStorm},
+		{"cond", "wake-up taken", condStorm},
+		{"barrier", "arrived, lock not freed", barrierStorm},
+		{"barrier", "complete, not released", barrierStorm},
+		{"barrier", "released, nobody woken", barrierStorm},
+		{"barrier", "broken, nobody woken", barrierStorm},
+		{"barrier", "logged, not reset", barrierStorm},
+		{"barrier", "reset, nobody woken", barrierStorm},
 	} {
-		t.Run(at.point, func(t *testing.T) {
+		t.Run(at.object+": "+at.point, func(t *testing.T) {
 			once := filepath.Join(t.TempDir(), "once")
 			for range 3 {
 				if err := os.WriteFile(once, nil, 0o600); err != nil {
