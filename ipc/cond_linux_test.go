@@ -424,18 +424,18 @@ func init() {
 
 // TestCondStorm: L5: whoever dies or gives up, tokens are taken as long as there are any, and each
 // is taken once.
-func TestCondStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		c := newCond(t)
-		path, marks := newMarks(t, 8*lifeWords(kills))
-		died := storm(t, 3, kills, party{Kind: "cond", Path: path, Cond: c}, marks)
-		told := errors.Is(c.Mutex().LockContext(t.Context()), ipc.ErrOwnerDied)
-		sum := done(marks)
-		if left := word(marks, tokens); sum+left != word(marks, given) && !told {
-			t.Errorf("%d given, %d taken, %d left", word(marks, given), sum, left)
-		}
-		t.Logf("%d tokens taken, %d died", sum, died)
-		eventually(t, "the dead are buried", func() bool { return c.Sleepers() == 0 })
-		c.Mutex().Unlock()
-	})
+func TestCondStorm(t *testing.T) { storms(t, condStorm) }
+
+func condStorm(t *testing.T, kills int, env ...string) {
+	c := newCond(t)
+	path, marks := newMarks(t, 8*lifeWords(kills))
+	died := storm(t, 3, kills, party{Kind: "cond", Path: path, Cond: c}, marks, env...)
+	told := errors.Is(c.Mutex().LockContext(t.Context()), ipc.ErrOwnerDied)
+	sum := done(marks)
+	if left := word(marks, tokens); sum+left != word(marks, given) && !told {
+		t.Errorf("%d given, %d taken, %d left", word(marks, given), sum, left)
+	}
+	t.Logf("%d tokens taken, %d died", sum, died)
+	eventually(t, "the dead are buried", func() bool { return c.Sleepers() == 0 })
+	c.Mutex().Unlock()
 }

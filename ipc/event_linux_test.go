@@ -187,12 +187,12 @@ func TestEventPulse(t *testing.T) {
 }
 
 // TestEventStorm: pulses wake all who wait, whoever dies, and whoever gives up meanwhile.
-func TestEventStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		e := made[*ipc.Event](t)(ipc.NewEvent())
-		path, marks := newMarks(t, 8*lifeWords(kills))
-		storm(t, 3, kills, party{Kind: "event", Path: path, Event: e}, marks)
-	})
+func TestEventStorm(t *testing.T) { storms(t, eventStorm) }
+
+func eventStorm(t *testing.T, kills int, env ...string) {
+	e := made[*ipc.Event](t)(ipc.NewEvent())
+	path, marks := newMarks(t, 8*lifeWords(kills))
+	storm(t, 3, kills, party{Kind: "event", Path: path, Event: e}, marks, env...)
 }
 
 // TestEventModel compares an event with a bool.

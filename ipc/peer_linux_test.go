@@ -23,6 +23,7 @@ type deed struct {
 	Mutex     *ipc.Mutex
 	Recursive *ipc.RecursiveMutex
 	Semaphore *ipc.Semaphore
+	Other     *ipc.Semaphore // where a deed needs two
 	Event     *ipc.Event
 	Cond      *ipc.Cond
 	Barrier   *ipc.Barrier

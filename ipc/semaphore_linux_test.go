@@ -329,39 +329,39 @@ func init() {
 
 // TestSemaphoreStorm: L3, L4: never are more permits out than there are, and when all have ended
 // or died, all are back.
-func TestSemaphoreStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		s := newSemaphore(t, 5, false)
-		path, marks := newMarks(t, 8*lifeWords(kills))
-		storm(t, 3, kills, party{Kind: "semaphore", Path: path, Semaphore: s}, marks)
-		ok(t, "all", s.Acquire(t.Context(), 5))
-		if s.Available() != 0 {
-			t.Error(s)
-		}
-	})
+func TestSemaphoreStorm(t *testing.T) { storms(t, semaphoreStorm) }
+
+func semaphoreStorm(t *testing.T, kills int, env ...string) {
+	s := newSemaphore(t, 5, false)
+	path, marks := newMarks(t, 8*lifeWords(kills))
+	storm(t, 3, kills, party{Kind: "semaphore", Path: path, Semaphore: s}, marks, env...)
+	ok(t, "all", s.Acquire(t.Context(), 5))
+	if s.Available() != 0 {
+		t.Error(s)
+	}
 }
 
-func TestSemaphoreHandOverStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		kills /= 4
-		s := newSemaphore(t, 5, false)
-		path, marks := newMarks(t, 8*lifeWords(kills))
-		storm(t, 3, kills, party{Kind: "hand-over", Path: path, Semaphore: s}, marks)
-		// Who lives on has what is not to be had, and it can be released here.
-		eventually(t, "all are back", func() bool { return s.Available() == 5 || s.Release(1) == nil && false })
-		wantError(t, "one more", s.Release(1), ipc.ErrTooManyReleased)
-	})
+func TestSemaphoreHandOverStorm(t *testing.T) { storms(t, semaphoreHandOverStorm) }
+
+func semaphoreHandOverStorm(t *testing.T, kills int, env ...string) {
+	kills /= 4
+	s := newSemaphore(t, 5, false)
+	path, marks := newMarks(t, 8*lifeWords(kills))
+	storm(t, 3, kills, party{Kind: "hand-over", Path: path, Semaphore: s}, marks, env...)
+	// Who lives on has what is not to be had, and it can be released here.
+	eventually(t, "all are back", func() bool { return s.Available() == 5 || s.Release(1) == nil && false })
+	wantError(t, "one more", s.Release(1), ipc.ErrTooManyReleased)
 }
 
-func TestSemaphoreSignalStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		kills /= 4
-		all := 2*kills + 6
-		s := newSemaphore(t, all, true)
-		path, marks := newMarks(t, 8*lifeWords(kills))
-		died := storm(t, 3, kills, party{Kind: "signals", Path: path, Semaphore: s}, marks)
-		if n := s.Available(); n > all || n < all-2*died {
-			t.Errorf("%d signals of %d, and %d died", n, all, died)
-		}
-	})
+func TestSemaphoreSignalStorm(t *testing.T) { storms(t, semaphoreSignalStorm) }
+
+func semaphoreSignalStorm(t *testing.T, kills int, env ...string) {
+	kills /= 4
+	all := 2*kills + 6
+	s := newSemaphore(t, all, true)
+	path, marks := newMarks(t, 8*lifeWords(kills))
+	died := storm(t, 3, kills, party{Kind: "signals", Path: path, Semaphore: s}, marks, env...)
+	if n := s.Available(); n > all || n < all-2*died {
+		t.Errorf("%d signals of %d, and %d died", n, all, died)
+	}
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -92,12 +94,12 @@ var partying = futures.Define("test.party", func(ctx context.Context, in party) 
 // storm runs so many parties, each in a process of its own, and kills one of them at random
 // again and again; who died is followed by another one. It goes on until the parties' own
 // words say that they have done 5000 things more since the last kill. It returns how many died.
-func storm(t *testing.T, workers, kills int, in party, marks []byte) (died int) {
+func storm(t *testing.T, workers, kills int, in party, marks []byte, env ...string) (died int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
-	pool, err := procpool.New(procpool.Options{Workers: workers, Stderr: discard, Logger: quiet, Name: "storm"})
+	pool, err := procpool.New(procpool.Options{Workers: workers, Stderr: discard, Logger: quiet, Name: "storm", Env: env})
 	ok(t, "pool", err)
 	defer pool.Close()
 	in.Stop = made[*ipc.Event](t)(ipc.NewEvent())
@@ -155,6 +157,15 @@ func storm(t *testing.T, workers, kills int, in party, marks []byte) (died int) 
 			killed[pid] = true
 		}
 	}
+	for _, v := range env { // somebody has died at the point
+		once, is := strings.CutPrefix(v, "FUTURES_DIE_ONCE=")
+		for is && !t.Failed() {
+			if _, err := os.Stat(once); err != nil {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
 	for enough := done(marks) + 5000; done(marks) < enough && !t.Failed(); {
 		time.Sleep(time.Millisecond)
 	}
@@ -164,7 +175,7 @@ func storm(t *testing.T, workers, kills int, in party, marks []byte) (died int) 
 }
 
 // storms runs a storm with kills, and one without: kills hide lost wake-ups.
-func storms(t *testing.T, run func(t *testing.T, kills int)) {
+func storms(t *testing.T, run func(t *testing.T, kills int, env ...string)) {
 	n := kills(150)
 	t.Run(fmt.Sprintf("%d kills", n), func(t *testing.T) { run(t, n) })
 	t.Run("quiet", func(t *testing.T) { run(t, 0) })
@@ -233,10 +244,10 @@ func countUp(ctx context.Context, in party, marks []byte, with func(func(died bo
 }
 
 // countStorm ends with last, which takes the lock and reports whether its owner had died.
-func countStorm(t *testing.T, kills int, in party, last func() bool) {
+func countStorm(t *testing.T, kills int, in party, last func() bool, env ...string) {
 	path, marks := newMarks(t, 8*lifeWords(kills))
 	in.Path = path
-	died := storm(t, 3, kills, in, marks)
+	died := storm(t, 3, kills, in, marks, env...)
 	told := last()
 	sum := done(marks)
 	if total := word(marks, 0); total != sum && !told {
@@ -247,21 +258,21 @@ func countStorm(t *testing.T, kills int, in party, last func() bool) {
 
 // TestMutexStorm: L1: each increment under the lock counts, and what a dead owner has left half
 // done is told.
-func TestMutexStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		m := made[*ipc.Mutex](t)(ipc.NewMutex())
-		countStorm(t, kills, party{Kind: "mutex", Mutex: m}, func() bool {
-			return errors.Is(m.LockContext(t.Context()), ipc.ErrOwnerDied)
-		})
-	})
+func TestMutexStorm(t *testing.T) { storms(t, mutexStorm) }
+
+func mutexStorm(t *testing.T, kills int, env ...string) {
+	m := made[*ipc.Mutex](t)(ipc.NewMutex())
+	countStorm(t, kills, party{Kind: "mutex", Mutex: m}, func() bool {
+		return errors.Is(m.LockContext(t.Context()), ipc.ErrOwnerDied)
+	}, env...)
 }
 
 // TestRecursiveStorm: L2, likewise.
-func TestRecursiveStorm(t *testing.T) {
-	storms(t, func(t *testing.T, kills int) {
-		m := made[*ipc.RecursiveMutex](t)(ipc.NewRecursiveMutex())
-		countStorm(t, kills, party{Kind: "recursive", Recursive: m}, func() bool {
-			return errors.Is(m.Lock(t.Context(), me), ipc.ErrOwnerDied)
-		})
-	})
+func TestRecursiveStorm(t *testing.T) { storms(t, recursiveStorm) }
+
+func recursiveStorm(t *testing.T, kills int, env ...string) {
+	m := made[*ipc.RecursiveMutex](t)(ipc.NewRecursiveMutex())
+	countStorm(t, kills, party{Kind: "recursive", Recursive: m}, func() bool {
+		return errors.Is(m.Lock(t.Context(), me), ipc.ErrOwnerDied)
+	}, env...)
 }
