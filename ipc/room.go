@@ -1,6 +1,7 @@
 package ipc
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -26,5 +27,13 @@ func createLarge(kind uint8, size int, shape uint64, init func(o *family.Object)
 			left, known = memoryLeft()
 		}
 	}
-	return create(kind, size, shape, init)
+	o, err := create(kind, size, shape, init)
+	for try := 0; errors.Is(err, family.ErrFull) && try < 20; try++ {
+		if try == 0 {
+			runtime.GC() // as above
+		}
+		time.Sleep(5 * time.Millisecond)
+		o, err = create(kind, size, shape, init)
+	}
+	return o, err
 }
