@@ -168,7 +168,7 @@ func importHandle(ctx context.Context, address string, h Handle) error {
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if n < exportHead {
 		more, err := io.ReadFull(conn, message[n:exportHead])
 		if n += more; err != nil {

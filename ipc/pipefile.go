@@ -57,7 +57,7 @@ func (e *PipeEnd[T]) SendConn(ctx context.Context, conn any) error {
 	if err != nil {
 		return fail("PipeEnd.SendConn", err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	return e.SendFile(ctx, f)
 }
 
@@ -68,7 +68,7 @@ func (e *PipeEnd[T]) RecvConn(ctx context.Context) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	conn, err := net.FileConn(f)
 	return conn, fail("PipeEnd.RecvConn", err)
 }

@@ -535,7 +535,6 @@ func testAllocation(t *testing.T) {
 	for _, b := range blocks {
 		mustDo(t, b.a.Close())
 	}
-	blocks = nil
 	for _, data := range handles {
 		until(t, func() bool {
 			err := new(ipc.Array[uint32]).UnmarshalCBOR(data)

@@ -134,7 +134,7 @@ func sharedCounter(ctx context.Context, out io.Writer) error {
 // other side reads the end of the file.
 
 var speaker = futures.Define("tutorial.speaker", func(ctx context.Context, mouth *ipc.PipeEnd[string]) (struct{}, error) {
-	defer mouth.Close()
+	defer func() { _ = mouth.Close() }()
 	for _, word := range []string{"one", "two", "three"} {
 		if err := mouth.Send(ctx, word); err != nil {
 			return struct{}{}, err
@@ -153,7 +153,7 @@ func pipe(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer ear.Close()
+	defer func() { _ = ear.Close() }()
 	f := speaker.Submit(ctx, procs, mouth)
 	if err := mouth.Close(); err != nil { // ours: the process has one of its own
 		return err

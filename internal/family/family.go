@@ -126,7 +126,7 @@ func (f *Family) ReadOnly() (*shm.Region, error) {
 			f.readOnlyErr = err
 			return
 		}
-		defer file.Close()
+		defer func() { _ = file.Close() }()
 		f.readOnlyView, f.readOnlyErr = openReadOnly(file)
 	})
 	return f.readOnlyView, f.readOnlyErr

@@ -74,7 +74,7 @@ func Serve(ctx context.Context, ln *net.UnixListener, serve func(*net.UnixConn) 
 			continue
 		}
 		calls.Go(func() {
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			_ = conn.SetDeadline(time.Now().Add(patience))
 			defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 			if checkPeer(conn) == nil {
