@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/futures-go/futures/internal/assert"
 	"github.com/futures-go/futures/internal/wake"
 )
 
@@ -82,7 +83,12 @@ func (f *Family) join() (*member, error) {
 		go m.listen()
 		go m.keep()
 		f.word(offJoined).Add(1)
-		m.set(offJoinedWait).WakeAll()
+		// Not WakeAll: who dies with the warden's announcement, before the warden
+		// knows of him, would leave it deaf to all who come later. If the warden is
+		// another one by now, it has yet to look who is there.
+		if warden := numberOf(f.word32(offWarden).Load()); warden >= 0 && warden < MaxMembers {
+			f.poke(warden, 1<<m.set(offJoinedWait).hash())
+		}
 		return m, nil
 	}
 	return nil, errors.New("family: no room for more processes")
@@ -124,6 +130,20 @@ func (f *Family) ring(number, hash int) {
 	at := offMembers + number*memberSize
 	f.word(at + memRung).Or(1 << hash)
 	wake.Wake(f.word32(at + memSleeping))
+}
+
+// asked is what the word of a sleeping listener is for one who dies before he has woken it: it
+// does not sleep then, or the next one wakes it.
+const asked = 2
+
+// poke rings a member whether its listener has announced itself or not: who was to wake it may
+// have died after he took the announcement away.
+func (f *Family) poke(number int, rung uint64) {
+	at := offMembers + number*memberSize
+	f.word(at + memRung).Or(rung)
+	f.word32(at + memSleeping).Store(asked)
+	assert.Reach("listener asked, not woken")
+	wake.FutexWake(f.word32(at+memSleeping), 1)
 }
 
 // alive reports whether a member with that owner is alive, as far as is known here.

@@ -68,7 +68,9 @@ func (s WaitSet) WakeAll() {
 	}
 	// Of each process one is woken, who passes it on, since all that waits here is woken
 	// by a state that all can see.
-	s.ring(s.word.Swap(0))
+	taken := s.word.Swap(0)
+	assert.Reach("all wake-ups taken")
+	s.ring(taken)
 }
 
 // Bury takes a dead member's announcement away and wakes all others: it may have been about to

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/futures-go/futures/internal/assert"
-	"github.com/futures-go/futures/internal/wake"
 )
 
 // keep is the goroutine of a member that sees to it that the dead are buried: it watches
@@ -148,9 +147,7 @@ func (m *member) bury(number int, state uint64) {
 // announcement away without ringing for it, so that nothing shows any more who waits.
 func (f *Family) ringAll() {
 	for number := range f.marked(offMemberMark, MaxMembers) {
-		at := offMembers + number*memberSize
-		f.word(at + memRung).Store(^uint64(0))
-		wake.Wake(f.word32(at + memSleeping))
+		f.poke(number, ^uint64(0))
 	}
 }
 

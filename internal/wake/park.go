@@ -1,6 +1,10 @@
 package wake
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/futures-go/futures/internal/assert"
+)
 
 // Sleep returns once ready reports true, and blocks the calling thread until then.
 // parked is the word by which wakers find the waiter; nobody else waits with it.
@@ -17,6 +21,7 @@ func Wake(parked *atomic.Uint32) bool {
 	if !take(parked) {
 		return false
 	}
+	assert.Reach("sleeper taken, not woken")
 	FutexWake(parked, 1)
 	return true
 }
