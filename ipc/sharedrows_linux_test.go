@@ -399,6 +399,7 @@ func TestSharedRows(t *testing.T) {
 	})
 	t.Run("SM-27 SM-28 SM-29 memory outlives who made it and who used it, until it is closed", func(t *testing.T) {
 		const size = 32 << 20
+		member := newValue(t, 0) // somebody buries the dead
 		p := open(t, 1)
 		a := outcomeOf(t, makeArray.Submit(ctx, p, size))
 		mustDo(t, kill(p.Inspect().Workers[0].PID))
@@ -415,6 +416,7 @@ func TestSharedRows(t *testing.T) {
 		_ = a.Close()
 		a = nil
 		until(t, func() bool { runtime.GC(); return ipc.MemoryTaken(t) <= before-size })
+		runtime.KeepAlive(member)
 	})
 	t.Run("SM-32 the death of who looks after the others is noticed", func(t *testing.T) {
 		out, err := runProgram(ctx, "warden")

@@ -177,6 +177,10 @@ func (a *allocator) rebuild() {
 	for class := smallestClass; class <= largestClass; class++ {
 		f.word(offFree + class*8).Store(0)
 	}
+	// What was given out beyond the end may have been written, and counts as new from now on.
+	if bump := f.word(offBump).Load(); bump > uint64(end) && f.region.CheckRange(uint64(end), bump-uint64(end)) == nil {
+		_ = f.region.Punch(end, int(bump)-end)
+	}
 	f.word(offBump).Store(uint64(end))
 	at := offBlocks
 	for _, b := range used {

@@ -247,6 +247,43 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// FA7: what was given out beyond the last block in use is as new after a rebuild.
+func TestRebuildEnd(t *testing.T) {
+	f := newFamily(t)
+	stay, err := f.Create(blockKind, 100, 0, nil) // this process stays a member
+	if err != nil {
+		t.Fatal(err)
+	}
+	var dirty []*Object
+	for range 100 {
+		o, err := f.CreateApart(blockKind, 32<<10, 0, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(o.Bytes(), bytes.Repeat([]byte{1}, o.Size()))
+		dirty = append(dirty, o)
+	}
+	for _, o := range dirty {
+		o.Close()
+		o.Release()
+	}
+	a := f.allocator(f.member)
+	if err := a.lock(); err != nil {
+		t.Fatal(err)
+	}
+	a.rebuild()
+	a.unlock()
+	large, err := f.Create(blockKind, 1<<20, 0, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at := bytes.IndexByte(large.Bytes(), 1); at >= 0 {
+		t.Errorf("byte %d of a new object is set", at)
+	}
+	large.Close()
+	stay.Close()
+}
+
 // A name leads to the object that had it, or nowhere.
 func TestReferences(t *testing.T) {
 	f := newFamily(t)
