@@ -20,7 +20,7 @@ type supervisor struct {
 	failures int             // deaths before ready, since a worker was ready or a task finished
 	last     error           // the cause of the last of them
 	pause    *time.Timer     // until the next start after a failure; nil if there is none
-	reaper   *time.Timer     // looks for idle workers; nil if there are no workers
+	reaper   *time.Timer     // looks for idle workers; nil if there are neither workers nor tasks
 	over     bool            // the pool is closed and the last worker has gone: no other one comes
 }
 
@@ -234,7 +234,9 @@ func (p *Pool) reap() {
 			w.seen = done
 		}
 	}
-	if p.reaper = nil; len(p.workers) > len(idle) {
+	// A task whose worker is idle may still have its memory: then there is another look.
+	trim := p.arena != nil && p.outstanding.Load() == 0
+	if p.reaper = nil; len(p.workers) > len(idle) || p.arena != nil && !trim {
 		p.reaper = time.AfterFunc(p.opts.IdleTimeout, p.reap)
 	}
 	p.mu.Unlock()
@@ -242,7 +244,7 @@ func (p *Pool) reap() {
 	for _, w := range idle {
 		p.retire(w)
 	}
-	if p.arena != nil && p.outstanding.Load() == 0 {
+	if trim {
 		_ = p.arena.Trim() // what the system does not take back is tried again next time
 	}
 }
