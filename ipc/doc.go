@@ -40,7 +40,8 @@
 //	                 (what it had taken counts as done for Join); a pipe's other end is told
 //	Mutex            is free, and its next owner is told ErrOwnerDied
 //	RecursiveMutex   the same
-//	Semaphore        what it had acquired is released
+//	Semaphore        what it had acquired is released (an unbounded one has signals, which
+//	                 nobody has)
 //	Event            stays as it is
 //	Cond             a notification that it had not used goes to another waiter
 //	Barrier          is broken if it was waiting there
@@ -97,6 +98,9 @@
 // reachable, closed or not.
 //
 // V5: Bytes are mapped for reading only.
+//
+// V6: the lengths of a Value, an Array and Bytes are read once and compared with the size of the
+// object; what does not fit is an error when the handle is decoded.
 //
 // # Concurrency
 //

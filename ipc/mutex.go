@@ -17,6 +17,9 @@ import (
 // wants to hear of dead owners, closed locks and the end of a context uses LockContext. In
 // Python: multiprocessing.Lock.
 //
+// It is not fair: who takes it again and again in a loop, with nothing in between, may keep
+// others out for a while.
+//
 // All methods may be called together.
 type Mutex struct{ handle[mutexCore] }
 
