@@ -54,26 +54,6 @@ func benchPool(b *testing.B, workers int) *procpool.Pool {
 	return p
 }
 
-func newQueue[T any](tb testing.TB, opts ipc.QueueOptions) *ipc.Queue[T] {
-	tb.Helper()
-	q, err := ipc.NewQueue[T](opts)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { _ = q.Discard() })
-	return q
-}
-
-// outcomeOf fails a test or benchmark whose task failed.
-func outcomeOf[T any](tb testing.TB, f *futures.Future[T]) T {
-	tb.Helper()
-	v, err := f.Result(tb.Context())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return v
-}
-
 func BenchmarkQueue(b *testing.B) {
 	for i := range 6 {
 		size, into := []int{16, 1 << 10, 64 << 10}[i/2], i%2 == 1

@@ -243,7 +243,7 @@ func TestExport(t *testing.T) {
 			if v, err := a.Recv(t.Context()); v != "hello" || err != nil {
 				t.Errorf("%q, %v", v, err)
 			}
-			if ready, err := a.Poll(pipeEnded()); ready || err != nil {
+			if ready, err := a.Poll(ended()); ready || err != nil {
 				t.Errorf("%v, %v", ready, err)
 			}
 			if kill {

@@ -130,7 +130,7 @@ func TestPipeChaos(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 3))
-	pool := func(t *testing.T) *procpool.Pool { return pipePool(t, 2) }
+	pool := func(t *testing.T) *procpool.Pool { return open(t, 2) }
 	sizes := []int{1, 64 << 10}
 	t.Run("the sender is killed, or both", func(t *testing.T) {
 		p := pool(t)
@@ -232,7 +232,7 @@ func TestPipeChaos(t *testing.T) {
 // chaosAtOnePipe: two processes send and two receive; who is killed is replaced, and takes at
 // most one message with it.
 func chaosAtOnePipe(t *testing.T, random *rand.Rand, kills int) {
-	p := pipePool(t, 4)
+	p := open(t, 4)
 	a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: 1})
 	ready, there := pipeOf[int](t, ipc.PipeOptions{})
 	const each = 2000
@@ -448,12 +448,12 @@ func pipeFileServerDies(t *testing.T, p *procpool.Pool) {
 // of handles on their way that is full says so.
 func TestPipeTickets(t *testing.T) {
 	ipc.SetOrphanGrace(t, time.Millisecond)
-	p := pipePool(t, 1)
+	p := open(t, 1)
 	a, b := pipeOf[[]byte](t, ipc.PipeOptions{})
 	f := pipeEncode.Submit(t.Context(), p, b)
 	b.Close()
 	pid := outcomeOf(t, f)
-	if ready, err := a.Poll(pipeEnded()); ready || err != nil {
+	if ready, err := a.Poll(ended()); ready || err != nil {
 		t.Errorf("%v, %v", ready, err)
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {

@@ -22,7 +22,7 @@ import (
 
 // TestPipe holds the rows of the group PI.
 func TestPipe(t *testing.T) {
-	p := pipePool(t, 2)
+	p := open(t, 2)
 	duplex := ipc.PipeOptions{Duplex: true}
 	t.Run("PI-01 PI-08 a duplex pipe echoes values and bytes", func(t *testing.T) {
 		a, b := pipeOf[[]byte](t, duplex)
@@ -89,7 +89,7 @@ func TestPipe(t *testing.T) {
 		a, b := pipeOf[[]byte](t, duplex)
 		f := pipeEcho.Submit(t.Context(), p, b)
 		b.Close()
-		if ready, err := a.Poll(pipeEnded()); ready || err != nil {
+		if ready, err := a.Poll(ended()); ready || err != nil {
 			t.Errorf("an idle pipe: %v, %v", ready, err)
 		}
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
@@ -111,7 +111,7 @@ func TestPipe(t *testing.T) {
 		if v, err := a.TryRecv(); len(v) > 0 || err != nil {
 			t.Errorf("%q, %v", v, err)
 		}
-		if ready, err := a.Poll(pipeEnded()); ready || err != nil {
+		if ready, err := a.Poll(ended()); ready || err != nil {
 			t.Errorf("after the message: %v, %v", ready, err)
 		}
 		a.Close()
@@ -231,7 +231,7 @@ func TestPipe(t *testing.T) {
 		}
 	})
 	t.Run("PI-12 a file whose sender has ended, and what else is not there", func(t *testing.T) {
-		p := pipePool(t, 1)
+		p := open(t, 1)
 		a, b := pipeOf[[]byte](t, duplex)
 		pid := outcomeOf(t, pipeSendFile.Submit(t.Context(), p, pipeText{b, os.DevNull}))
 		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
@@ -392,7 +392,7 @@ func TestPipe(t *testing.T) {
 	t.Run("PI-23 many at one end", func(t *testing.T) {
 		const senders, each = 4, 50
 		a, b := pipeOf[[]byte](t, ipc.PipeOptions{Bytes: 1})
-		p := pipePool(t, 4)
+		p := open(t, 4)
 		var fs []*futures.Future[int]
 		for i := range senders / 2 { // the rest are goroutines here
 			var all [][]byte

@@ -18,7 +18,7 @@ import (
 
 // TestPipeEnds: PI3, PI4: when an end is gone.
 func TestPipeEnds(t *testing.T) {
-	p := pipePool(t, 2)
+	p := open(t, 2)
 	t.Run("another handle in this process keeps it", func(t *testing.T) {
 		a, b := pipeOf[string](t, ipc.PipeOptions{})
 		data, err := b.MarshalCBOR()
@@ -26,7 +26,7 @@ func TestPipeEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.Close()
-		if ready, err := a.Poll(pipeEnded()); ready || err != nil {
+		if ready, err := a.Poll(ended()); ready || err != nil {
 			t.Errorf("on its way: %v, %v", ready, err)
 		}
 		var c ipc.PipeEnd[string]
@@ -91,7 +91,7 @@ func TestPipeEnds(t *testing.T) {
 			}
 		}()
 		b.Close()
-		for ready := false; !ready; ready, _ = a.Poll(pipeEnded()) {
+		for ready := false; !ready; ready, _ = a.Poll(ended()) {
 			runtime.GC()
 		}
 		wantEOF(t, a)
@@ -99,7 +99,7 @@ func TestPipeEnds(t *testing.T) {
 	t.Run("a task that never begins, and CloseAll", func(t *testing.T) {
 		a, b := pipeOf[[]byte](t, ipc.PipeOptions{})
 		ready, there := pipeOf[int](t, ipc.PipeOptions{})
-		p := pipePool(t, 1)
+		p := open(t, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		first := pipeHold.Submit(ctx, p, pipeHeld{b, there})
 		if _, err := ready.Recv(t.Context()); err != nil {
@@ -156,7 +156,7 @@ func TestPipeEnds(t *testing.T) {
 		go func() { sent <- b.Send(t.Context(), long) }()
 		n := 0
 		for {
-			v, err := a.Recv(pipeEnded())
+			v, err := a.Recv(ended())
 			if err == nil {
 				if !bytes.Equal(v, long) {
 					t.Errorf("%d bytes", len(v))
@@ -212,7 +212,7 @@ func TestPipeModel(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 2))
-	p := pipePool(t, 1)
+	p := open(t, 1)
 	for range 20 {
 		ipc.StartRings(t, -uint32(random.IntN(3000)), -uint32(random.IntN(30)))
 		opts := ipc.PipeOptions{Duplex: true, Bytes: 1 << random.IntN(18)}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/ipc"
-	"github.com/futures-go/futures/procpool"
 )
 
 type thing struct {
@@ -154,16 +153,6 @@ type (
 	}
 )
 
-func pipePool(t testing.TB, workers int) *procpool.Pool {
-	t.Helper()
-	p, err := procpool.New(procpool.Options{Workers: workers, Stderr: discard, Logger: quiet})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { p.Close() })
-	return p
-}
-
 func pipeOf[T any](t testing.TB, opts ipc.PipeOptions) (a, b *ipc.PipeEnd[T]) {
 	t.Helper()
 	a, b, err := ipc.Pipe[T](opts)
@@ -175,12 +164,6 @@ func pipeOf[T any](t testing.TB, opts ipc.PipeOptions) (a, b *ipc.PipeEnd[T]) {
 		b.Close()
 	})
 	return a, b
-}
-
-func pipeEnded() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
 }
 
 // wantEOF fails unless nothing comes any more.

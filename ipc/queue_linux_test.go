@@ -13,19 +13,7 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/ipc"
-	"github.com/futures-go/futures/procpool"
 )
-
-// open returns a pool whose workers are quiet when they are killed.
-func open(t *testing.T, workers int) *procpool.Pool {
-	t.Helper()
-	p, err := procpool.New(procpool.Options{Workers: workers, Stderr: discard, Logger: quiet, KillGrace: 50 * time.Millisecond})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Close() })
-	return p
-}
 
 type queueTask struct {
 	Queue *ipc.Queue[int]
@@ -515,47 +503,4 @@ func TestQueueBadInput(t *testing.T) {
 			t.Errorf("its first %d bytes are accepted", i)
 		}
 	}
-}
-
-func mustDo(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func second[T any](_ T, err error) error { return err }
-
-func isCrash(err error) bool {
-	_, ok := errors.AsType[*futures.CrashError](err)
-	return ok
-}
-
-// until waits for a condition.
-func until(t testing.TB, ok func() bool) {
-	t.Helper()
-	for !ok() {
-		select {
-		case <-t.Context().Done():
-			t.Fatal("it never happened")
-		case <-time.After(50 * time.Microsecond):
-		}
-	}
-}
-
-func kill(pid int) error {
-	process, err := os.FindProcess(pid)
-	if err == nil {
-		err = process.Kill()
-	}
-	return err
-}
-
-func descriptors(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
 }
