@@ -14,9 +14,7 @@
 // generation that tells it from earlier ones with that number, and a listener: a thread that
 // sleeps on a futex of the member's and wakes the goroutines that wait here.
 //
-//	free --join--> alive --leave--> free
-//	                 |
-//	                 +--dies--> buried --all repaired--> free
+//	free --join--> alive --leaves, or dies--> buried --all repaired--> free
 //
 // One member is the warden: it watches the others through pidfds. When one dies, the warden
 // repairs what the dead one had: frees its locks, lets each kind of object account for its

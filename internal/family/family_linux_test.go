@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/futures-go/futures/internal/assert"
 )
 
 // FA3: a lock whose owner was killed goes to who waits for it, who is told.
@@ -167,6 +169,7 @@ func TestAllocatorStorm(t *testing.T) {
 func untilBuried(t *testing.T, f *Family) {
 	t.Helper()
 	until(t, "a death was not repaired", func() bool {
+		f.tellWarden(f.member) // of those who died before they were members nobody has told it
 		members := 0
 		for number := range f.marked(offMemberMark, MaxMembers) {
 			if f.word(offMembers+number*memberSize+memState).Load()&0xff != memberFree {
@@ -404,6 +407,83 @@ func TestWaitSets(t *testing.T) {
 		t.Errorf("%d left", n)
 	}
 	runtime.KeepAlive(o)
+}
+
+// TestKilledAtNamedPoints kills a process while it joins, takes a block, and has the allocator's
+// lock; and the warden while it buries another one.
+func TestKilledAtNamedPoints(t *testing.T) {
+	if !assert.Enabled {
+		t.Skip("the points are there with -tags futures_assert only, which CI has in a step of its own")
+	}
+	for _, point := range []string{"joining", "locked", "allocating"} {
+		t.Run(point, func(t *testing.T) {
+			f := newFamily(t)
+			o := newPair(t, f) // stays a member
+			for range 5 {
+				c := startDoomed(t, f, point, "churn")
+				for c.out.Scan() {
+					t.Error(c.out.Text())
+				}
+				untilBuried(t, f)
+				other, err := f.Create(blockKind, 100, 0, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				other.Close()
+			}
+			checkBlocks(t, f)
+			runtime.KeepAlive(o)
+		})
+	}
+	t.Run("burying", func(t *testing.T) {
+		f := newFamily(t)
+		o := newPair(t, f)
+		name := nameOf(o)
+		warden := startDoomed(t, f, "burying", "count", name)
+		o = nil
+		until(t, "this process never left", func() bool {
+			runtime.GC()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.member == nil
+		})
+		// This process's own leaving is a burial: the warden dies of that.
+		for warden.out.Scan() {
+			t.Error(warden.out.Text())
+		}
+		holder := start(t, f, "hold", name)
+		waiter := start(t, f, "wait", name)
+		holder.kill()
+		if line := waiter.line(); line != "got it true <nil>" {
+			t.Errorf("the waiter says %q", line)
+		}
+	})
+}
+
+// Who lets go of all objects and has one locked is as one who died with it.
+func TestLeftLocked(t *testing.T) {
+	f := newFamily(t)
+	for range 5 {
+		o := newPair(t, f)
+		name := nameOf(o)
+		l := o.LockAt(pairLock)
+		if _, err := l.Lock(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		waiter := start(t, f, "wait", name)
+		runtime.KeepAlive(o)
+		o, l = nil, Lock{}
+		until(t, "this process never left", func() bool {
+			runtime.GC()
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.member == nil
+		})
+		if line := waiter.line(); line != "got it true <nil>" {
+			t.Errorf("the waiter says %q", line)
+		}
+		waiter.kill()
+	}
 }
 
 // FA8: with the last object the membership ends, and the next one begins another.

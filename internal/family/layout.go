@@ -29,7 +29,7 @@ const (
 
 // A member's words.
 const (
-	memState    = 0 // generation << 8 | status
+	memState    = 0 // generation << 32 | status; while joining, process << 8 between them
 	memPID      = 8
 	memStart    = 16 // start time of the process, in ticks since boot
 	memVisiting = 24 // 32 bits: index+1 of the object that it looks at without holding it
@@ -86,7 +86,12 @@ func ownerOf(number int, generation uint64) uint32 {
 
 func numberOf(owner uint32) int { return int(owner&(1<<numberBits-1)) - 1 }
 
-func memberState(generation uint64, status uint64) uint64 { return generation<<8 | status }
+func memberState(generation uint64, status uint64) uint64 { return generation<<32 | status }
+
+func generationOf(memberState uint64) uint64 { return memberState >> 32 }
+
+// joinerOf returns the process that is joining.
+func joinerOf(memberState uint64) int { return int(uint32(memberState) >> 8) }
 
 func objectState(generation uint32, kind uint8, status uint64) uint64 {
 	return uint64(generation)<<16 | uint64(kind)<<8 | status

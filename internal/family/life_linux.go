@@ -69,6 +69,9 @@ func (f *Family) lifeOf(number int) *life {
 	return l
 }
 
+// exists reports whether there is a process of that number.
+func exists(pid int) bool { return pid > 0 && unix.Kill(pid, 0) != unix.ESRCH }
+
 // exhausted reports whether an error says nothing but that this process or the system has run
 // out of something.
 func exhausted(err error) bool {
@@ -83,12 +86,12 @@ func (f *Family) ended(owner uint32) bool {
 		return false
 	}
 	state := f.word(offMembers + number*memberSize + memState)
-	if s := state.Load(); s&0xff != memberAlive && s&0xff != memberBuried || ownerOf(number, s>>8) != owner {
+	if s := state.Load(); s&0xff != memberAlive && s&0xff != memberBuried || ownerOf(number, generationOf(s)) != owner {
 		return false
 	}
 	l := f.lifeOf(number)
 	defer l.close()
-	return (l.file == nil || l.over()) && ownerOf(number, state.Load()>>8) == owner
+	return (l.file == nil || l.over()) && ownerOf(number, generationOf(state.Load())) == owner
 }
 
 // over reports whether the process is dead.

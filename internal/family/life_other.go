@@ -14,3 +14,5 @@ func (*Family) ended(uint32) bool { return false }
 func (*Family) lifeOf(int) *life { return &life{} }
 func (*life) await()             {}
 func (*life) close()             {}
+
+func exists(int) bool { return true }

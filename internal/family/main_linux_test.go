@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -182,13 +183,23 @@ type child struct {
 // start starts a child and waits until it is ready.
 func start(t *testing.T, f *Family, role string, args ...string) *child {
 	t.Helper()
+	return startDoomed(t, f, "", role, args...)
+}
+
+// startDoomed starts a child that dies at a point of the program (see package assert).
+func startDoomed(t *testing.T, f *Family, point, role string, args ...string) *child {
+	t.Helper()
+	once := filepath.Join(t.TempDir(), "once")
+	if err := os.WriteFile(once, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	file, err := f.region.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer file.Close()
 	c := &child{t: t, cmd: exec.Command(os.Args[0], args...)}
-	c.cmd.Env = append(os.Environ(), "FAMILY_ROLE="+role)
+	c.cmd.Env = append(os.Environ(), "FAMILY_ROLE="+role, "FUTURES_DIE_AT="+point, "FUTURES_DIE_ONCE="+once)
 	c.cmd.ExtraFiles = []*os.File{file}
 	c.cmd.Stderr = os.Stderr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

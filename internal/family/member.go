@@ -60,11 +60,12 @@ func (f *Family) join() (*member, error) {
 		if old&0xff != memberFree {
 			continue
 		}
-		generation := old>>8 + 1
-		if !state.CompareAndSwap(old, memberState(generation, memberJoining)) {
+		generation := uint64(uint32(generationOf(old) + 1))
+		// Who dies from here to alive is not known yet: the state says who it was.
+		if !state.CompareAndSwap(old, memberState(generation, memberJoining)|uint64(os.Getpid())<<8) {
 			continue
 		}
-		// From here to alive a death costs the place, and nothing else.
+		assert.Reach("joining")
 		m := &member{
 			family: f, number: number, owner: ownerOf(number, generation), generation: generation,
 			bit: bitOf(number), shared: number >= sharedBit,
@@ -82,13 +83,7 @@ func (f *Family) join() (*member, error) {
 		state.Store(memberState(generation, memberAlive))
 		go m.listen()
 		go m.keep()
-		f.word(offJoined).Add(1)
-		// Not WakeAll: who dies with the warden's announcement, before the warden
-		// knows of him, would leave it deaf to all who come later. If the warden is
-		// another one by now, it has yet to look who is there.
-		if warden := numberOf(f.word32(offWarden).Load()); warden >= 0 && warden < MaxMembers {
-			f.poke(warden, 1<<m.set(offJoinedWait).hash())
-		}
+		f.tellWarden(m)
 		return m, nil
 	}
 	return nil, errors.New("family: no room for more processes")
@@ -103,11 +98,26 @@ func (m *member) leave() {
 	wake.FutexWake(m.sleeping, 1)
 	<-m.ended
 	<-m.ended
+	// What it has let go of locked, or with permits in hand, is repaired as after a death: by
+	// the warden, or the next one.
 	state := f.word(offMembers + m.number*memberSize + memState)
-	state.CompareAndSwap(memberState(m.generation, memberAlive), memberState(m.generation, memberFree))
+	state.CompareAndSwap(memberState(m.generation, memberAlive), memberState(m.generation, memberBuried))
 	// The warden's place is given up last, since who takes it looks at all members.
 	if f.word32(offWarden).CompareAndSwap(m.owner, 0) {
 		m.set(offWardenWait).WakeAll()
+	} else {
+		f.tellWarden(m)
+	}
+}
+
+// tellWarden has the warden look at all members.
+func (f *Family) tellWarden(m *member) {
+	f.word(offJoined).Add(1)
+	// Not WakeAll: who dies with the warden's announcement, before the warden knows of him,
+	// would leave it deaf to all who come later. If the warden is another one by now, it has
+	// yet to look who is there.
+	if warden := numberOf(f.word32(offWarden).Load()); warden >= 0 && warden < MaxMembers {
+		f.poke(warden, 1<<m.set(offJoinedWait).hash())
 	}
 }
 
@@ -153,7 +163,7 @@ func (f *Family) alive(owner uint32) bool {
 		return false
 	}
 	state := f.word(offMembers + number*memberSize + memState).Load()
-	return state&0xff == memberAlive && ownerOf(number, state>>8) == owner
+	return state&0xff == memberAlive && ownerOf(number, generationOf(state)) == owner
 }
 
 // Members returns the processes that are members now.
@@ -161,7 +171,7 @@ func (f *Family) Members() (all []Member) {
 	for number := range f.marked(offMemberMark, MaxMembers) {
 		at := offMembers + number*memberSize
 		if state := f.word(at + memState).Load(); state&0xff == memberAlive {
-			all = append(all, Member{number, ownerOf(number, state>>8), int(f.word(at + memPID).Load())})
+			all = append(all, Member{number, ownerOf(number, generationOf(state)), int(f.word(at + memPID).Load())})
 		}
 	}
 	return all

@@ -82,7 +82,7 @@ func (m *member) ward(ctx context.Context) {
 		seen := joined.Load()
 		for number := range f.marked(offMemberMark, MaxMembers) {
 			state := f.word(offMembers + number*memberSize + memState).Load()
-			owner := ownerOf(number, state>>8)
+			owner := ownerOf(number, generationOf(state))
 			switch state & 0xff {
 			case memberAlive:
 				if owner == m.owner || watched[owner] != nil {
@@ -94,6 +94,11 @@ func (m *member) ward(ctx context.Context) {
 					l.await()
 					died <- owner
 				}()
+			case memberJoining:
+				// A process that has the number by now only puts it off.
+				if !exists(joinerOf(state)) {
+					f.word(offMembers+number*memberSize+memState).CompareAndSwap(state, memberState(generationOf(state), memberFree))
+				}
 			case memberBuried:
 				m.bury(number, state) // the last warden died over it
 			}
@@ -109,7 +114,7 @@ func (m *member) ward(ctx context.Context) {
 			watched[owner].close()
 			delete(watched, owner)
 			number := numberOf(owner)
-			if state := f.word(offMembers + number*memberSize + memState).Load(); ownerOf(number, state>>8) == owner {
+			if state := f.word(offMembers + number*memberSize + memState).Load(); ownerOf(number, generationOf(state)) == owner {
 				m.bury(number, state)
 			}
 		case <-news:
@@ -125,7 +130,7 @@ func (m *member) bury(number int, state uint64) {
 	f := m.family
 	at := offMembers + number*memberSize
 	word := f.word(at + memState)
-	generation := state >> 8
+	generation := generationOf(state)
 	if state&0xff == memberAlive && !word.CompareAndSwap(state, memberState(generation, memberBuried)) {
 		return // it has left
 	}
