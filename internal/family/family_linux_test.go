@@ -437,10 +437,8 @@ func TestKilledAtNamedPoints(t *testing.T) {
 	}
 	t.Run("burying", func(t *testing.T) {
 		f := newFamily(t)
-		o := newPair(t, f)
-		name := nameOf(o)
+		name := nameOf(newPair(t, f))
 		warden := startDoomed(t, f, "burying", "count", name)
-		o = nil
 		until(t, "this process never left", func() bool {
 			runtime.GC()
 			f.mu.Lock()
