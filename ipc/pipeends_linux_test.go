@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -58,12 +59,20 @@ func TestPipeEnds(t *testing.T) {
 		said := make(chan error, 3)
 		other := make(chan error, 1)
 		go func() { _, err := c.Recv(t.Context()); other <- err }()
-		go func() { _, err := a.Recv(t.Context()); said <- err }()
-		go func() { _, err := a.Poll(t.Context()); said <- err }()
-		go func() { said <- a.Send(context.Background(), make([]byte, 100000)) }()
+		wait := func(what string, err error) {
+			if !errors.Is(err, ipc.ErrClosed) {
+				err = fmt.Errorf("%s: %w", what, err)
+			} else {
+				err = nil
+			}
+			said <- err
+		}
+		go func() { _, err := a.Recv(t.Context()); wait("Recv", err) }()
+		go func() { ready, err := a.Poll(t.Context()); wait(fmt.Sprint("Poll ", ready), err) }()
+		go func() { wait("Send", a.Send(context.Background(), make([]byte, 100000))) }()
 		a.Close()
 		for range 3 {
-			if err := <-said; !errors.Is(err, ipc.ErrClosed) {
+			if err := <-said; err != nil {
 				t.Error(err)
 			}
 		}

@@ -48,7 +48,7 @@ func (p *Pool) Inspect() inspect.Snapshot {
 		if j, since := p.transport.current(w); j != nil {
 			s.Running++
 			view.Task, view.Since = j.fn.name, since
-			if view.State == inspect.Idle {
+			if view.State != inspect.Stopping { // it may have a task before we read that it is ready
 				view.State = inspect.Busy
 			}
 		}

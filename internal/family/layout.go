@@ -33,6 +33,7 @@ const (
 	memPID      = 8
 	memStart    = 16 // start time of the process, in ticks since boot
 	memVisiting = 24 // 32 bits: index+1 of the object that it looks at without holding it
+	memBurying  = 28 // 32 bits: likewise the one that it repairs after a death
 	memSleeping = 64 // 1: the listener sleeps
 	memRung     = 72 // bit h: a wait set with hash h was rung
 )

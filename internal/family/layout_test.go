@@ -18,7 +18,7 @@ func TestLayout(t *testing.T) {
 		"offJoined": offJoined, "offJoinedWait": offJoinedWait, "offMemberMark": offMemberMark, "offObjectMark": offObjectMark,
 		"offAlloc": offAlloc, "offBump": offBump, "offEntryHint": offEntryHint, "offFree": offFree, "offMembers": offMembers,
 		"offObjects": offObjects, "offHolds": offHolds, "offBlocks": offBlocks,
-		"memState": memState, "memPID": memPID, "memStart": memStart, "memVisiting": memVisiting, "memSleeping": memSleeping, "memRung": memRung,
+		"memState": memState, "memPID": memPID, "memStart": memStart, "memVisiting": memVisiting, "memBurying": memBurying, "memSleeping": memSleeping, "memRung": memRung,
 		"objState": objState, "objBlock": objBlock, "objClass": objClass, "objSize": objSize, "objCreator": objCreator,
 		"objShape": objShape,
 	}

@@ -75,6 +75,7 @@ func (f *Family) join() (*member, error) {
 		m.sleeping.Store(0)
 		m.rung.Store(0)
 		f.word32(at + memVisiting).Store(0)
+		f.word32(at + memBurying).Store(0)
 		holds := f.region.Bytes()[offHolds+number*holdSize:][:holdSize]
 		clear(holds)
 		f.word(at + memPID).Store(uint64(os.Getpid()))

@@ -384,7 +384,10 @@ func (f *Family) visited(index uint32) bool {
 	for number := range f.marked(offMemberMark, MaxMembers) {
 		at := offMembers + number*memberSize
 		status := f.word(at+memState).Load() & 0xff
-		if (status == memberAlive || status == memberBuried) && f.word32(at+memVisiting).Load() == index+1 {
+		if status != memberAlive && status != memberBuried {
+			continue
+		}
+		if f.word32(at+memVisiting).Load() == index+1 || f.word32(at+memBurying).Load() == index+1 {
 			return true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/futures-go/futures/internal/assert"
+	"github.com/futures-go/futures/internal/wake"
 )
 
 // keep is the goroutine of a member that sees to it that the dead are buried: it watches
@@ -144,6 +145,7 @@ func (m *member) bury(number int, state uint64) {
 		m.set(off).Bury(dead)
 	}
 	f.word32(at + memVisiting).Store(0)
+	f.word32(at + memBurying).Store(0)
 	f.ringAll()
 	word.CompareAndSwap(memberState(generation, memberBuried), memberState(generation, memberFree))
 }
@@ -162,7 +164,6 @@ func (d Member) sharesBit() bool { return d.Number >= sharedBit }
 func (f *Family) buryObject(m *member, index uint32, dead Member) {
 	state := f.objectWord(index, objState)
 	s := state.Load()
-	kind := uint8(s >> 8)
 	switch s & 0xff {
 	case objectCreating:
 		if f.objectWord32(index, objCreator).Load() == dead.Owner {
@@ -173,15 +174,27 @@ func (f *Family) buryObject(m *member, index uint32, dead Member) {
 	default:
 		return
 	}
-	o, err := f.view(m, Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: kind})
-	if err == nil && f.kinds[kind].Repair != nil {
-		f.kinds[kind].Repair(o, dead)
+	// The memory is kept as by a visit, and not by a hold, which would make an object look
+	// held that nobody has.
+	burying := f.word32(offMembers + m.number*memberSize + memBurying)
+	burying.Store(index + 1)
+	wake.Fence()
+	if s = state.Load(); s&0xff == objectLeaving {
+		f.freeIfUnheld(m, index) // not any more, unless it was too late
+		s = state.Load()
+	}
+	ref := Ref{Family: f.id, Index: index, Generation: uint32(s >> 16), Kind: uint8(s >> 8)}
+	o := &Object{family: f, member: m, ref: ref, state: state, live: s&^0xff | objectLive}
+	there := (s&0xff == objectLive || s&0xff == objectClosed) && int(ref.Kind) < len(f.kinds) && f.locate(o) == nil
+	if there && f.kinds[ref.Kind].Repair != nil {
+		f.kinds[ref.Kind].Repair(o, dead)
 	}
 	// Only now, so that nobody frees what is not repaired yet.
 	f.holdWord(dead.Number, index).And(^holdMask(index))
 	f.word32(offMembers+dead.Number*memberSize+memVisiting).CompareAndSwap(index+1, 0)
-	if err == nil { // else it is gone, or nothing that this program knows
-		f.letGo(m, index, false)
+	burying.Store(0)
+	if there { // else it is gone, or nothing that this program knows
 		f.dropped(m, index, false) // also if this process has it, and if a warden died here
+		f.freeIfUnheld(m, index)
 	}
 }
