@@ -252,7 +252,7 @@ func TestQueueRows(t *testing.T) {
 			mustDo(t, q.Put(ctx, 1))
 			mustDo(t, q.Discard())
 		}
-		if after := descriptors(t); after != before {
+		if after := descriptors(t); after > before {
 			t.Errorf("%d descriptors, %d before", after, before)
 		}
 	})
