@@ -387,7 +387,9 @@ func decodeFast(data []byte, v any) bool {
 		if !ok || len(rest) > 0 {
 			return false
 		}
-		*v = append(make([]byte, 0, len(s)), s...)
+		b := make([]byte, len(s)) // and copied into at once, so that it is not cleared before
+		copy(b, s)
+		*v = b
 		return true
 	case *float64:
 		f, rest, ok := readFloat(data)
