@@ -130,7 +130,7 @@ var roles = map[string]func(args []string) error{
 		}
 		fmt.Println("ready", os.Getpid())
 		for i := 0; ; i++ {
-			o, err := f.Create(blockKind, 128<<(i%12), 0, nil)
+			o, err := f.Create(blockKind, 128<<(i%8), 0, nil)
 			if err != nil {
 				return err
 			}

@@ -193,8 +193,8 @@ func (f *Family) buryObject(m *member, index uint32, dead Member) {
 	f.holdWord(dead.Number, index).And(^holdMask(index))
 	f.word32(offMembers+dead.Number*memberSize+memVisiting).CompareAndSwap(index+1, 0)
 	burying.Store(0)
-	if there { // else it is gone, or nothing that this program knows
+	if there { // else it is gone, half freed, or nothing that this program knows
 		f.dropped(m, index, false) // also if this process has it, and if a warden died here
-		f.freeIfUnheld(m, index)
 	}
+	f.freeIfUnheld(m, index)
 }
