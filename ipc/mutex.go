@@ -24,9 +24,8 @@ import (
 type Mutex struct{ handle[mutexCore] }
 
 const (
-	mutexLock  = 0
-	mutexSize  = 64
-	mutexShape = 0
+	mutexLock = 0
+	mutexSize = 64
 )
 
 type mutexCore struct {
@@ -90,7 +89,7 @@ func openMutex(data []byte) (*mutexCore, error) {
 
 // NewMutex makes a Mutex that nobody has.
 func NewMutex() (*Mutex, error) {
-	o, err := create(kindMutex, mutexSize, mutexShape, nil)
+	o, err := create(kindMutex, mutexSize, 0, nil)
 	if err != nil {
 		return nil, fail("NewMutex", err)
 	}
