@@ -18,6 +18,7 @@ type leader struct {
 	pid   int
 	death death // how its death is noticed; closed by reap
 	life  int   // the write end of its life line; closed by reap
+	end   int   // its read end where the line needs it here (holdsEnd), or -1; closed by reap
 }
 
 // startLeader forks and executes. A nil stdout is /dev/null.
@@ -47,15 +48,19 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 		mine = append(mine, fd)
 		fds = append(fds, uintptr(fd))
 	}
-	end, life, err := rawPipe()
+	end, life, err := newLifeLine()
 	if err != nil {
 		return nil, os.NewSyscallError("pipe", err)
 	}
-	mine = append(mine, end)
+	l := &leader{life: life, end: -1}
+	if holdsEnd {
+		l.end = end
+	} else {
+		mine = append(mine, end)
+	}
 	marker, err := newMarker(len(fds), end)
 	fds = append(fds, uintptr(end))
 
-	l := &leader{life: life}
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if err == nil {
 		err = l.death.prepare(attr)
@@ -66,7 +71,7 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 		})
 	}
 	if err != nil {
-		_ = unix.Close(life)
+		l.closeLifeLine()
 		l.death.close()
 		return nil, forkError(spec, err)
 	}
@@ -75,6 +80,15 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 	armLifeLine(end, l.pid)
 	l.death.open()
 	return l, nil
+}
+
+// closeLifeLine closes what this process has of it, the read end first: the group is dead, or
+// nobody is there, and no signal is due.
+func (l *leader) closeLifeLine() {
+	if l.end >= 0 {
+		_ = unix.Close(l.end)
+	}
+	_ = unix.Close(l.life)
 }
 
 // duplicate returns a copy of a file's descriptor. It shares the file's mode, which
@@ -133,7 +147,7 @@ func (l *leader) reap() Exit {
 		_, err = unix.Wait4(l.pid, &status, 0, &usage)
 	}
 	l.death.close()
-	_ = unix.Close(l.life)
+	l.closeLifeLine()
 	if err != nil {
 		return Exit{Code: -1}
 	}

@@ -2,6 +2,11 @@
 
 package process
 
+// holdsEnd: there is no signal that a read end here would help.
+const holdsEnd = false
+
+func newLifeLine() (end, life int, err error) { return rawPipe() }
+
 // armLifeLine does nothing: there is no F_SETSIG, so the child has to read the end.
 func armLifeLine(int, int) {}
 
