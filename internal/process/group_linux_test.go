@@ -185,6 +185,22 @@ func TestChildDiesFirst(t *testing.T) {
 	<-p.Done()
 }
 
+// P4: the same where the child ends because it sees that its parent has, while the kernel is
+// still busy with what the parent had open.
+func TestChildSeesParentDie(t *testing.T) {
+	for range 5 {
+		p, l, child, grandchild := launchFamily(t, "slow-middle", "family", "near", "input")
+		childGone, grandchildGone := follow(t, "child", child), follow(t, "grandchild", grandchild)
+		l.await(t, p, 1)
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		childGone()
+		grandchildGone()
+		<-p.Done()
+	}
+}
+
 // P4: a child whose parent died before the child looked does not come far.
 func TestOrphanEnds(t *testing.T) {
 	for _, parent := range []string{"mine", "1000000000"} {

@@ -18,7 +18,7 @@ type leader struct {
 	pid   int
 	death death // how its death is noticed; closed by reap
 	life  int   // the write end of its life line; closed by reap
-	end   int   // its read end where the line needs it here (holdsEnd), or -1; closed by reap
+	guard guard // what else ends its group when this process ends; closed by reap
 }
 
 // startLeader forks and executes. A nil stdout is /dev/null.
@@ -48,19 +48,18 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 		mine = append(mine, fd)
 		fds = append(fds, uintptr(fd))
 	}
-	end, life, err := newLifeLine()
+	end, life, err := rawPipe()
 	if err != nil {
 		return nil, os.NewSyscallError("pipe", err)
 	}
-	l := &leader{life: life, end: -1}
-	if holdsEnd {
-		l.end = end
-	} else {
-		mine = append(mine, end)
-	}
+	mine = append(mine, end)
 	marker, err := newMarker(len(fds), end)
 	fds = append(fds, uintptr(end))
 
+	l := &leader{life: life, guard: noGuard}
+	if err == nil {
+		l.guard, err = newGuard()
+	}
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if err == nil {
 		err = l.death.prepare(attr)
@@ -71,24 +70,17 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 		})
 	}
 	if err != nil {
-		l.closeLifeLine()
+		_ = unix.Close(life)
+		l.guard.close()
 		l.death.close()
 		return nil, forkError(spec, err)
 	}
 	// The child does this as well (HardenChild). Here it is done for the time before
 	// that, and for children that never come to it.
 	armLifeLine(end, l.pid)
+	l.guard.arm(l.pid)
 	l.death.open()
 	return l, nil
-}
-
-// closeLifeLine closes what this process has of it, the read end first: the group is dead, or
-// nobody is there, and no signal is due.
-func (l *leader) closeLifeLine() {
-	if l.end >= 0 {
-		_ = unix.Close(l.end)
-	}
-	_ = unix.Close(l.life)
 }
 
 // duplicate returns a copy of a file's descriptor. It shares the file's mode, which
@@ -147,7 +139,8 @@ func (l *leader) reap() Exit {
 		_, err = unix.Wait4(l.pid, &status, 0, &usage)
 	}
 	l.death.close()
-	l.closeLifeLine()
+	_ = unix.Close(l.life)
+	l.guard.close()
 	if err != nil {
 		return Exit{Code: -1}
 	}
