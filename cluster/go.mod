@@ -14,4 +14,11 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 )
 
+require github.com/futures-go/futures v0.0.0
+
+require (
+	github.com/fxamacker/cbor/v2 v2.10.0 // indirect
+	github.com/x448/float16 v0.8.4 // indirect
+)
+
 replace github.com/futures-go/futures => ../
