@@ -1,0 +1,2 @@
+// Package cluster runs tasks on many machines, over NATS JetStream.
+package cluster
