@@ -3,7 +3,6 @@ package procpool
 import (
 	"context"
 	"fmt"
-	"math"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -102,7 +101,7 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 	j.contextSize = len(b)
 	j.watched = ctx.Done() != nil
 	if deadline, ok := ctx.Deadline(); ok {
-		j.deadline = nanoseconds(deadline)
+		j.deadline = remote.Nanoseconds(deadline)
 	}
 	in := t.Input()
 	if t.Batch() != nil {
@@ -129,18 +128,6 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 		j.payload = b
 	}
 	return j, nil
-}
-
-// nanoseconds returns a time as nanoseconds since 1970: 1 if it was before, and 0, which
-// is none, if it is too far for 64 bits, in 2262.
-func nanoseconds(t time.Time) int64 {
-	switch {
-	case t.Unix() > math.MaxInt64/int64(time.Second)-1:
-		return 0
-	case t.Unix() < 0:
-		return 1
-	}
-	return max(1, t.UnixNano())
 }
 
 // mayRunAgain reports whether the argument is needed after an attempt.

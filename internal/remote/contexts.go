@@ -2,7 +2,9 @@ package remote
 
 import (
 	"context"
+	"math"
 	"sync"
+	"time"
 
 	"github.com/futures-go/futures"
 )
@@ -100,4 +102,16 @@ func (c *Contexts) ended(cw *contextWatch) {
 	}
 	c.mu.Unlock()
 	c.Ended(tasks)
+}
+
+// Nanoseconds returns a deadline as nanoseconds since 1970: 1 if it was before, and 0,
+// which is none, if it is too far for 64 bits, in 2262.
+func Nanoseconds(t time.Time) int64 {
+	switch {
+	case t.Unix() > math.MaxInt64/int64(time.Second)-1:
+		return 0
+	case t.Unix() < 0:
+		return 1
+	}
+	return max(1, t.UnixNano())
 }
