@@ -111,7 +111,7 @@ func (e *PanicError) Unwrap() error {
 
 // CrashError is the error of a task whose worker process died while it ran it.
 type CrashError struct {
-	PID      int
+	PID      int    // 0 if nothing is known of the process: a worker on another machine was lost
 	ExitCode int    // -1 when a signal ended the process
 	Signal   string // the signal's name, empty when the process exited by itself
 	OOM      bool   // it was killed, or ended itself, for want of memory
@@ -123,8 +123,14 @@ type CrashError struct {
 
 func (e *CrashError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "futures: worker process %d running %s ", e.PID, e.Task)
+	if e.PID == 0 {
+		fmt.Fprintf(&b, "futures: worker running %s ", e.Task)
+	} else {
+		fmt.Fprintf(&b, "futures: worker process %d running %s ", e.PID, e.Task)
+	}
 	switch {
+	case e.PID == 0:
+		b.WriteString("was lost")
 	case e.OOM:
 		b.WriteString("ran out of memory")
 	case e.Signal != "":

@@ -37,6 +37,9 @@ type Handle interface {
 
 var _ Handle = (*Future[int])(nil)
 
+// TaskOf returns the task of a future, for executors: what they know of it is in its Host.
+func TaskOf(h Handle) *Task { return h.base() }
+
 // Result waits until the future is done and returns its value or its error; with
 // an error the value is the zero value. If ctx ends first the error is a
 // *WaitError, and the future is untouched.

@@ -160,6 +160,17 @@ func (t *Task) Return(err error) (delay time.Duration, again bool) {
 	return t.attemptFailed(err)
 }
 
+// Conclude is Return for an outcome that the far side has decided on: there is no other
+// attempt, whatever the task's policy says, since it has been asked already.
+func (t *Task) Conclude(err error) {
+	if err == nil {
+		t.Return(nil)
+		return
+	}
+	outcome, err := t.classify(err)
+	t.stageError(outcome, err)
+}
+
 // Succeed resolves a task with what Output points to. Only the owner may call it.
 func (t *Task) Succeed() {
 	t.Return(nil)

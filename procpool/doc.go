@@ -80,7 +80,7 @@
 //
 // # Concurrency
 //
-// Lock order: pulls.role, Pool.feed, taskqueue's lock, Pool.mu; functions.mu and job.mu
+// Lock order: pulls.role, Pool.feed, taskqueue's lock, Pool.mu; the lock of Pool.functions and job.mu
 // are leaves but for writing to a worker's pipe. No lock is held while user code runs.
 // Callbacks and the decoding of values by users' methods run in goroutines of their own.
 package procpool

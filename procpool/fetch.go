@@ -155,7 +155,7 @@ func (r *pulls) decode(c *completion) {
 		return
 	}
 	if began := r.ring.Began(j.ticket); began > 0 {
-		j.fn.counts.took(time.Duration(taskring.Monotonic() - began))
+		j.fn.counts.Took(time.Duration(taskring.Monotonic() - began))
 	}
 	if len(payload) > taskring.Inline {
 		j.fn.noteSize(len(payload))

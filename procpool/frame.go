@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/futures-go/futures/internal/assert"
+	"github.com/futures-go/futures/internal/remote"
 )
 
 // The protocol of PROTOCOL.md. Every number is little-endian.
@@ -42,17 +43,18 @@ const (
 )
 
 // resultKind says how a task ended.
-type resultKind uint8
+type resultKind = remote.Kind
 
 const (
-	resultValue      resultKind = 0 // the value; all others have an error record
-	resultError      resultKind = 1 // what the function returned
-	resultTimeout    resultKind = 2 // what the function returned after its timeout
-	resultPanic      resultKind = 3 // the text of what was given to panic, and the stack
-	resultPanicError resultKind = 4 // the error that was given to panic, and the stack
-	resultGoexit     resultKind = 5 // the stack of the end of the goroutine
-	resultRefused    resultKind = 6 // why the function was not called, or its value cannot be sent
-	resultKinds      resultKind = 7 // how many there are
+	resultValue      = remote.Value
+	resultError      = remote.Failure
+	resultTimeout    = remote.Timeout
+	resultPanic      = remote.Panic
+	resultPanicError = remote.PanicError
+	resultGoexit     = remote.Goexit
+	resultRefused    = remote.Refused
+
+	resultKinds resultKind = 7 // how many there are
 )
 
 // taskIsBatch is the flag of a TASK that is several calls.

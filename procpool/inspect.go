@@ -16,11 +16,11 @@ func (p *Pool) Inspect() inspect.Snapshot {
 	queued, blocked := p.queue.Len()
 	s.Blocked, s.Delayed, s.Limit = blocked, p.delays.len(), p.Size()
 	s.Functions = make(map[string]inspect.Function)
-	p.functions.mu.Lock()
-	for _, f := range p.functions.all {
-		s.Functions[f.name] = f.counts.snapshot()
+	p.functions.Lock()
+	for _, f := range p.functions.All() {
+		s.Functions[f.name] = f.counts.Snapshot()
 	}
-	p.functions.mu.Unlock()
+	p.functions.Unlock()
 
 	p.feed.Lock()
 	defer p.feed.Unlock()

@@ -3,7 +3,6 @@ package procpool
 import (
 	"context"
 	"fmt"
-	"math"
 	"reflect"
 	"sync"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/internal/arena"
 	"github.com/futures-go/futures/internal/codec"
+	"github.com/futures-go/futures/internal/remote"
 	"github.com/futures-go/futures/internal/taskring"
 )
 
@@ -41,10 +41,7 @@ type job struct {
 	adrift bool            // on the ring, and at the last look between two states
 	id     uint64          // without a ring: by which frames name this attempt
 
-	// Guarded by contexts.mu.
-	watch                    *contextWatch // of the submitter's context
-	nextWatched, prevWatched *job
-	unwatched                bool // there will be no watch any more
+	ofContext remote.Watched // its place in Pool.contexts
 
 	wantless bool // it does not count in Pool.wanting any more; its resolver's
 
@@ -80,7 +77,7 @@ type function struct {
 	err      error // why no call of it can travel
 	userCode bool  // decoding a value calls methods of the user's types
 	direct   bool  // decoding a value looks at each byte once
-	counts   functionCounts
+	counts   remote.Counts
 
 	valueSize atomic.Int64 // of the largest value that did not fit inline
 }
@@ -92,7 +89,7 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 	if d == nil {
 		return nil, fmt.Errorf("procpool: %w: a closure cannot run in another process", futures.ErrNotRegistered)
 	}
-	fn := p.functions.of(d)
+	fn := p.functions.Of(d)
 	if fn.err != nil {
 		return nil, fn.err
 	}
@@ -104,7 +101,7 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 	j.contextSize = len(b)
 	j.watched = ctx.Done() != nil
 	if deadline, ok := ctx.Deadline(); ok {
-		j.deadline = nanoseconds(deadline)
+		j.deadline = remote.Nanoseconds(deadline)
 	}
 	in := t.Input()
 	if t.Batch() != nil {
@@ -131,18 +128,6 @@ func (p *Pool) newJob(ctx context.Context, t *futures.Task) (*job, error) {
 		j.payload = b
 	}
 	return j, nil
-}
-
-// nanoseconds returns a time as nanoseconds since 1970: 1 if it was before, and 0, which
-// is none, if it is too far for 64 bits, in 2262.
-func nanoseconds(t time.Time) int64 {
-	switch {
-	case t.Unix() > math.MaxInt64/int64(time.Second)-1:
-		return 0
-	case t.Unix() < 0:
-		return 1
-	}
-	return max(1, t.UnixNano())
 }
 
 // mayRunAgain reports whether the argument is needed after an attempt.
@@ -187,7 +172,7 @@ func (j *job) settled() {
 	j.disarm()
 	j.mu.Unlock()
 	if j.watched {
-		j.pool.contexts.remove(j)
+		j.pool.contexts.Remove(&j.ofContext)
 	}
 	if j.block.Cap > 0 {
 		j.pool.takeBlock(j)

@@ -10,6 +10,7 @@ import (
 	"github.com/futures-go/futures/inspect"
 	"github.com/futures-go/futures/internal/codec"
 	"github.com/futures-go/futures/internal/process"
+	"github.com/futures-go/futures/internal/remote"
 )
 
 // decode puts a worker's answer into the task, or returns the error that it means.
@@ -27,22 +28,8 @@ func (j *job) decode(kind resultKind, payload []byte) error {
 }
 
 // errorOf returns the error that an error record means.
-func (j *job) errorOf(kind resultKind, payload []byte) error {
-	remote := codec.DecodeError(payload)
-	switch kind {
-	case resultTimeout:
-		return j.task.TimedOut(remote)
-	case resultPanic:
-		return &futures.PanicError{Value: remote.Message, Stack: []byte(remote.Stack)}
-	case resultPanicError:
-		return &futures.PanicError{Value: remote, Stack: []byte(remote.Stack)}
-	case resultGoexit:
-		return &futures.PanicError{Goexit: true, Stack: []byte(remote.Stack)}
-	case resultRefused:
-		return fmt.Errorf("procpool: %w", remote)
-	default:
-		return remote
-	}
+func (j *job) errorOf(kind resultKind, record []byte) error {
+	return remote.Error(kind, record, j.task, "procpool")
 }
 
 // deliver finishes a job with what its worker said. Where code of users runs, that is in
@@ -97,7 +84,7 @@ func (p *Pool) finish(j *job, w *worker, err error) {
 	again = false
 	delay, again = j.task.Return(err)
 	if again {
-		j.fn.counts.retried.Add(1)
+		j.fn.counts.Retried(1)
 		p.emitTask(inspect.TaskRetried, j.task, w, j.task.AttemptErr())
 		j.mu.Lock()
 		j.disarm()
@@ -107,7 +94,7 @@ func (p *Pool) finish(j *job, w *worker, err error) {
 }
 
 func (p *Pool) publish(j *job, w *worker) {
-	j.fn.counts.done(j.task.Outcome())
+	j.fn.counts.Done(j.task.Outcome())
 	j.unwanted()
 	callbacks := j.task.Publish()
 	err := j.task.Err()

@@ -12,6 +12,7 @@ import (
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/inspect"
 	"github.com/futures-go/futures/internal/arena"
+	"github.com/futures-go/futures/internal/remote"
 	"github.com/futures-go/futures/internal/taskqueue"
 	"github.com/futures-go/futures/internal/unobserved"
 )
@@ -22,7 +23,7 @@ type Pool struct {
 	opts      Options // immutable after New
 	transport transport
 	arena     *arena.Arena // nil without shared memory
-	functions functions
+	functions remote.Functions[function]
 	lastID    atomic.Uint64
 
 	limit       atomic.Int32 // workers that there may be
@@ -33,7 +34,7 @@ type Pool struct {
 	queue  *taskqueue.Queue
 	delays delays
 
-	contexts contexts // of submitters
+	contexts remote.Contexts // of submitters
 
 	// feed guards where jobs are: what is handed to workers, and what they have. It is
 	// taken before the queue's lock, and never with mu held.
@@ -67,6 +68,7 @@ func New(opts Options) (*Pool, error) {
 		return nil, errors.New("procpool.New: main has not called procpool.ServeIfWorker, which is its first line in a program with process pools")
 	}
 	p := &Pool{opts: opts, done: make(chan struct{})}
+	p.functions.Make, p.contexts.Ended = newFunction, p.contextEnded
 	p.workers, p.restarts = make(map[int]*worker), make(map[int]int)
 	p.limit.Store(int32(opts.Workers))
 	p.queue = taskqueue.New(opts.Queue, opts.RejectWhenFull, p.handAndGrow)
@@ -172,7 +174,7 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 		return err
 	}
 	if j.watched {
-		p.contexts.add(ctx, j)
+		p.contexts.Add(ctx, t, &j.ofContext)
 	}
 	if t.Delay() == 0 {
 		p.handAndGrow()
@@ -200,6 +202,19 @@ func (p *Pool) admit(ctx context.Context, j *job) error {
 func (p *Pool) handAndGrow() {
 	p.transport.hand()
 	p.grow()
+}
+
+// contextEnded ends the tasks of a submitter's context. Those that no worker has started
+// come before those that run, so that no worker finishes early and starts another one.
+func (p *Pool) contextEnded(tasks []*futures.Task) {
+	for _, t := range tasks {
+		t.Expire()
+	}
+	for _, t := range tasks {
+		if t.State() == futures.Running {
+			p.stop(t.Host().(*job))
+		}
+	}
 }
 
 // giveBack puts jobs in line again, before those that came later. The caller holds feed.

@@ -44,7 +44,7 @@ type pulls struct {
 	start   sync.Once      // of the fetcher
 	fetcher sync.WaitGroup // its end
 	closed  atomic.Bool    // it is to end
-	named   []*worker      // that know all functions; guarded by functions.mu
+	named   []*worker      // that know all functions; guarded by the lock of Pool.functions
 	timed   atomic.Int64   // jobs on the ring that have a timeout
 
 	overtimeArmed, memoryArmed atomic.Bool // somebody will look
@@ -75,7 +75,7 @@ func newPulls(p *Pool) (*pulls, error) {
 	r := &pulls{pool: p, ring: ring, jobs: make([]*job, ringSlots), lowest: math.MaxInt}
 	r.spin = wake.Spin{Max: wake.DefaultSpin, Goroutines: true}
 	r.members.Store(new([]*worker))
-	p.functions.added = r.addFunction
+	p.functions.Added = r.addFunction
 	return r, nil
 }
 
@@ -107,10 +107,10 @@ func (r *pulls) changeMembers(change func([]*worker) []*worker) {
 // to all that were welcomed, before anything of theirs is on the ring.
 func (r *pulls) welcome(w *worker, msg *welcome) error {
 	fs := &r.pool.functions
-	fs.mu.Lock()
-	defer fs.mu.Unlock()
+	fs.Lock()
+	defer fs.Unlock()
 	msg.Families = w.families
-	msg.Shared, msg.Functions, msg.MaxTasks = true, fs.names(), r.pool.opts.MaxTasksPerWorker
+	msg.Shared, msg.Functions, msg.MaxTasks = true, r.pool.functionNames(), r.pool.opts.MaxTasksPerWorker
 	r.named = append(r.named, w)
 	return w.sendWelcome(msg)
 }
@@ -389,9 +389,9 @@ func (r *pulls) handle(w *worker, f frame) error {
 func (r *pulls) bury(w *worker) (lost []lostJob) {
 	p := r.pool
 	fs := &p.functions
-	fs.mu.Lock()
+	fs.Lock()
 	r.named = slices.DeleteFunc(r.named, func(n *worker) bool { return n == w })
-	fs.mu.Unlock()
+	fs.Unlock()
 
 	r.role.Lock()
 	for r.ring.Ready(w.number) && r.drain() > 0 {

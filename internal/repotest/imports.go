@@ -25,7 +25,7 @@ var mayImport = []struct {
 	{"ipc", []string{module + "/internal/..."}, "objects know the memory and the encoding, and neither tasks nor executors"},
 	{"wire", []string{module + "/internal/codec"}, "what a program registers to travel; the rest of the codec may change"},
 	{"executortest", []string{module, module + "/inspect", module + "/internal/..."}, "a suite for all executors knows none"},
-	{"cluster/internal/envelope", []string{module, module + "/internal/codec"}, "bytes of messages: neither connections nor executors"},
+	{"cluster/internal/envelope", []string{module, module + "/internal/codec", module + "/internal/remote"}, "bytes of messages: neither connections nor executors"},
 	{"internal/codec", []string{module, module + "/internal/...", "github.com/fxamacker/cbor/v2"}, "the one place that knows the encoding"},
 	{"internal/...", []string{module, module + "/inspect", module + "/internal/...", "golang.org/x/sys/..."}, "system calls stay in small leaves"},
 	{"cluster/internal/envelope", []string{module, module + "/internal/...", module + "/wire"}, "what a message holds can be read without a server"},

@@ -1,22 +1,27 @@
 package envelope
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/futures-go/futures/internal/remote"
+)
 
 // Kind says how a task ended.
-type Kind uint8
+type Kind = remote.Kind
 
 const (
-	Value      Kind = 0 // the payload is the value; of all others it is an error record
-	Failure    Kind = 1 // what the function returned
-	Timeout    Kind = 2 // what it returned after its timeout
-	Panic      Kind = 3 // the text of what was given to panic, and the stack
-	PanicError Kind = 4 // the error that was given to panic, and the stack
-	Goexit     Kind = 5 // the stack of the end of the goroutine
-	Refused    Kind = 6 // why the function was not called, or its value cannot be sent
-	Cancelled  Kind = 7 // what it returned after it had been told to stop, or why it was not begun
-	Crash      Kind = 8 // its worker process died: a record of AppendCrash
-	Lost       Kind = 9 // its workers were lost as often as it allows
-	kinds      Kind = 10
+	Value      = remote.Value // the payload is the value; of all others but Crash it is an error record
+	Failure    = remote.Failure
+	Timeout    = remote.Timeout
+	Panic      = remote.Panic
+	PanicError = remote.PanicError
+	Goexit     = remote.Goexit
+	Refused    = remote.Refused
+
+	Cancelled Kind = 7 // what it returned after it had been told to stop, or why it was not begun
+	Crash     Kind = 8 // its worker process died: a record of AppendCrash
+	Lost      Kind = 9 // its workers were lost as often as it allows
+	kinds     Kind = 10
 )
 
 // Result is a result message.

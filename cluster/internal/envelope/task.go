@@ -131,6 +131,16 @@ func AppendTaskHead(dst []byte, t *Task, items int) []byte {
 
 // AppendItem appends an item. Check has found nothing.
 func AppendItem(dst []byte, it *Item) []byte {
+	at := len(dst)
+	dst = append(BeginItem(dst, it), it.Context...)
+	dst = append(dst, it.Argument...)
+	EndItem(dst[at:], len(it.Context), len(it.Argument))
+	return dst
+}
+
+// BeginItem appends an item without Context and Argument, for who encodes them in place:
+// context, then argument, are appended, and then EndItem is called.
+func BeginItem(dst []byte, it *Item) []byte {
 	within(it.Index, MaxItems-1, "as index")
 	within(it.AtMost, MaxLost, "allowed losses")
 	within(it.Made, MaxAttempts, "attempts")
@@ -145,8 +155,6 @@ func AppendItem(dst []byte, it *Item) []byte {
 	binary.LittleEndian.PutUint16(head[12:], uint16(it.AtMost))
 	binary.LittleEndian.PutUint16(head[14:], uint16(it.Made))
 	binary.LittleEndian.PutUint64(head[16:], uint64(it.Submitted))
-	binary.LittleEndian.PutUint32(head[24:], uint32(len(it.Context)))
-	binary.LittleEndian.PutUint32(head[28:], uint32(len(it.Argument)))
 	dst = append(dst, it.Function...)
 	if flags&itemDeadline != 0 {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(it.Deadline))
@@ -167,10 +175,14 @@ func AppendItem(dst []byte, it *Item) []byte {
 	if flags&itemBlob != 0 {
 		dst = appendBlob(dst, it.Blob)
 	}
-	dst = append(dst, it.Context...)
-	dst = append(dst, it.Argument...)
-	binary.LittleEndian.PutUint32(dst[at:], uint32(len(dst)-at))
 	return dst
+}
+
+// EndItem writes the lengths into an item of which it is given all.
+func EndItem(item []byte, context, argument int) {
+	binary.LittleEndian.PutUint32(item, uint32(len(item)))
+	binary.LittleEndian.PutUint32(item[24:], uint32(context))
+	binary.LittleEndian.PutUint32(item[28:], uint32(argument))
 }
 
 func (it *Item) flags() (flags uint16) {
