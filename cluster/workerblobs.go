@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nuid"
 
@@ -12,15 +11,10 @@ import (
 	"github.com/futures-go/futures/internal/codec"
 )
 
-// blobWait bounds how long an object may take to be stored or read, since reading has
-// been seen to hang: a fixed time, and as much again for each 4 MiB.
-func blobWait(size int64) time.Duration {
-	return 10 * time.Second * time.Duration(1+size>>22)
-}
 
 // putBlob puts what is too long for a message into the object store.
 func putBlob(ctx context.Context, conn *stream.Conn, data []byte) (envelope.Blob, error) {
-	ctx, cancel := context.WithTimeout(ctx, blobWait(int64(len(data))))
+	ctx, cancel := context.WithTimeout(ctx, blobWait)
 	defer cancel()
 	b := envelope.Blob{Name: nuid.Next(), Size: int64(len(data))}
 	store, err := conn.JS.ObjectStore(ctx, conn.Names.Blobs())
@@ -35,7 +29,7 @@ func putBlob(ctx context.Context, conn *stream.Conn, data []byte) (envelope.Blob
 
 // getBlob reads what putBlob stored, and checks that it is complete.
 func getBlob(ctx context.Context, conn *stream.Conn, b envelope.Blob) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, blobWait(b.Size))
+	ctx, cancel := context.WithTimeout(ctx, blobWait)
 	defer cancel()
 	var data []byte
 	store, err := conn.JS.ObjectStore(ctx, conn.Names.Blobs())
