@@ -1,0 +1,65 @@
+package stream
+
+// Permissions are the subjects that a user may publish and subscribe to.
+type Permissions struct {
+	Publish, Subscribe []string
+	Respond            bool // to a message, once, wherever it asks for an answer
+}
+
+// Permissions returns what a role needs in this namespace, and no more. SUBJECTS.md
+// explains each.
+func (n Names) Permissions(role Role) (p Permissions) {
+	tasks, results, dead, later := n.Tasks(), n.Results(), n.Dead(), n.Later()
+	workers, blobs := "KV_"+n.Workers(), "OBJ_"+n.Blobs()
+	all := []string{tasks, results, dead, later, workers, blobs}
+
+	// Both make what is missing, and neither changes what exists.
+	p.Publish = append(p.Publish, "$JS.API.INFO")
+	for _, s := range all {
+		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+s, "$JS.API.STREAM.INFO."+s)
+	}
+	// Both keep what is too long for a message in the object store, and remove it.
+	p.Publish = append(p.Publish,
+		"$O."+n.Blobs()+".>",
+		"$JS.API.DIRECT.GET."+blobs+".>",
+		"$JS.API.STREAM.PURGE."+blobs,
+		"$JS.API.CONSUMER.CREATE."+blobs+".>",
+		"$JS.API.CONSUMER.DELETE."+blobs+".>",
+		"$JS.FC."+blobs+".>",
+		n.prefix+"q.>", // a worker hands back what it does not run
+		n.prefix+"n.*",
+	)
+	p.Subscribe = append(p.Subscribe, n.prefix+"i."+string(role)+".>")
+
+	switch role {
+	case Client:
+		p.Publish = append(p.Publish,
+			n.prefix+"keep.*",
+			n.prefix+"at.>",
+			n.prefix+"c.*",
+			"$JS.API.STREAM.PURGE."+results,
+			"$JS.API.CONSUMER.CREATE."+workers+".>",
+			"$JS.API.CONSUMER.DELETE."+workers+".>",
+		)
+		for _, s := range []string{tasks, later, dead} {
+			p.Publish = append(p.Publish, "$JS.API.STREAM.MSG.DELETE."+s)
+		}
+		for _, s := range []string{tasks, results, later, dead, workers} {
+			p.Publish = append(p.Publish, "$JS.API.DIRECT.GET."+s, "$JS.API.DIRECT.GET."+s+".>")
+		}
+		p.Subscribe = append(p.Subscribe, n.prefix+"r.>", n.prefix+"n.*")
+	case Worker:
+		p.Publish = append(p.Publish,
+			n.prefix+"r.>",
+			n.prefix+"dead.>",
+			"$KV."+n.Workers()+".>",
+			"$JS.API.CONSUMER.CREATE."+tasks+".>",
+			"$JS.API.CONSUMER.INFO."+tasks+".*",
+			"$JS.API.CONSUMER.MSG.NEXT."+tasks+".*",
+			"$JS.ACK."+tasks+".>",
+		)
+		p.Subscribe = append(p.Subscribe, n.prefix+"c.*")
+		p.Respond = true
+	}
+	return p
+}
