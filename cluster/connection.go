@@ -8,26 +8,28 @@ import (
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
-// Connection says which server to use, and as whom.
+// Connection says which server to connect to, and as whom.
 type Connection struct {
-	URL             string
-	Server          *Server
-	Name            string
-	User, Password  string
-	Token           string
-	NKeyFile        string
-	CredentialsFile string
-	TLS             *tls.Config
-	Namespace       string
+	URL    string  // of a server, or several separated by commas
+	Server *Server // in this process, instead of URL
+
+	Name                  string // of this side, in the server's logs, and in this program's
+	User, Password, Token string
+	NKeyFile              string // holds a seed
+	CredentialsFile       string // holds a JWT and a seed
+	TLS                   *tls.Config
+	Namespace             string // default "default": applications with different ones do not see each other
 }
 
-func (c *Connection) connect(ctx context.Context, role stream.Role, log *slog.Logger) (*stream.Conn, error) {
+// connect connects in a role.
+func (c Connection) connect(ctx context.Context, role stream.Role, logger *slog.Logger) (*stream.Conn, error) {
 	config := stream.Config{
-		URL: c.URL, Name: c.Name, Role: role, Namespace: c.Namespace, TLS: c.TLS, User: c.User, Password: c.Password,
-		Token: c.Token, NKeyFile: c.NKeyFile, CredentialsFile: c.CredentialsFile, Logger: log,
+		URL: c.URL, Name: c.Name, Role: role, Namespace: c.Namespace, TLS: c.TLS,
+		User: c.User, Password: c.Password, Token: c.Token, NKeyFile: c.NKeyFile, CredentialsFile: c.CredentialsFile,
+		Logger: logger,
 	}
 	if c.Server != nil {
-		config.InProcess = c.Server.pipes
+		config.URL, config.InProcess = "", c.Server.pipes
 		config.User, config.Password = c.Server.user, c.Server.password
 	}
 	return stream.Connect(ctx, config)
