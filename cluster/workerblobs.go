@@ -11,7 +11,6 @@ import (
 	"github.com/futures-go/futures/internal/codec"
 )
 
-
 // putBlob puts what is too long for a message into the object store.
 func putBlob(ctx context.Context, conn *stream.Conn, data []byte) (envelope.Blob, error) {
 	ctx, cancel := context.WithTimeout(ctx, blobWait)
