@@ -163,6 +163,10 @@ func (p *Pool) take(data []byte, with *receiver) {
 		if j == nil || j.place != placeSent {
 			continue
 		}
+		if o.Kind == envelope.Cancelled && p.questions[j] != nil {
+			p.pull(j) // the result was faster than the answer
+			continue
+		}
 		p.begin(j, worker)
 		j.place = placeOver
 		p.wasStored(j)

@@ -132,6 +132,9 @@ func (l *local) stopWorkers() error {
 	l.stop()
 	err := <-l.ended
 	l.stop = nil
+	if errors.Is(err, context.Canceled) { // it had not begun
+		return nil
+	}
 	return err
 }
 

@@ -26,10 +26,10 @@ func (k *keeper) rouse() {
 }
 
 const (
-	keepEach   = time.Second
-	lookEach   = 3      // ticks between two looks for results that did not come
-	lookMost   = 64     // of them at a time
-	lookAfter  = 3 * time.Second
+	keepEach  = time.Second
+	lookEach  = 3  // ticks between two looks for results that did not come
+	lookMost  = 64 // of them at a time
+	lookAfter = 3 * time.Second
 )
 
 // keep is the keeper's goroutine.

@@ -295,7 +295,7 @@ func (p *Pool) full(c *chunk) {
 	p.feed.Lock()
 	c.refused = true
 	p.feed.Unlock()
-	time.AfterFunc(fullPause, func() {
+	time.AfterFunc(fullRetry, func() {
 		p.feed.Lock()
 		defer p.feed.Unlock()
 		c.refused = false
@@ -308,9 +308,9 @@ func (p *Pool) full(c *chunk) {
 	})
 }
 
-// fullPause is how long the client waits before it offers tasks again to a server whose
+// fullRetry is how long the client waits before it offers tasks again to a server whose
 // queue is full.
-const fullPause = 100 * time.Millisecond
+const fullRetry = 100 * time.Millisecond
 
 // thin takes the items out of a message that are not to run any more. The caller holds feed.
 func (p *Pool) thin(c *chunk) {
