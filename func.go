@@ -39,6 +39,7 @@ func Define[In, Out any](name string, fn func(context.Context, In) (Out, error))
 		in:    reflect.TypeFor[In](),
 		out:   reflect.TypeFor[Out](),
 		call:  func() Call { return &call[In, Out]{f: f} },
+		named: func(done func(*Task)) *Task { return newNamed(f, done) },
 		batch: func() BatchCall { return &batchCall[In, Out]{f: f} },
 	}
 	registry.add(f.def)
@@ -133,6 +134,7 @@ type Definition struct {
 	in, out reflect.Type
 	call    func() Call
 	batch   func() BatchCall
+	named   func(done func(*Task)) *Task
 	site    string // file:line of the call of Define
 	index   int    // how many were defined before
 }

@@ -23,7 +23,7 @@ import (
 //
 // For short calls Map passes several inputs to a worker at a time: see Chunk.
 // Map panics if ctx, ex, inputs or fn is nil, or if Chunk is combined with
-// Timeout or Retry.
+// Timeout, Retry or Delay.
 func Map[In, Out any](ctx context.Context, ex LocalExecutor, inputs iter.Seq[In], fn func(context.Context, In) (Out, error), opts ...MapOption) iter.Seq2[Out, error] {
 	if fn == nil {
 		panic("futures.Map: nil function")
@@ -77,10 +77,10 @@ func newMapping[In, Out any](caller string, ctx context.Context, ex Executor, in
 	_, local := ex.(LocalExecutor)
 	batches, _ := ex.(BatchExecutor)
 	m.remote = !local
-	perCall := task.timeout > 0 || task.retry != nil
+	perCall := task.timeout > 0 || task.retry != nil || task.delay > 0
 	m.single = perCall || m.remote && (f.def == nil || batches == nil || !batches.RunsBatches())
 	if perCall && m.settings.chunk > 0 {
-		panic(caller + ": Chunk cannot be combined with Timeout or Retry, which are about single calls")
+		panic(caller + ": Chunk cannot be combined with Timeout, Retry or Delay, which are about single calls")
 	}
 	return m
 }

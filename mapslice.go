@@ -13,7 +13,7 @@ import (
 //
 // It is the fastest way over a slice: each worker takes a stretch of it at a
 // time, larger ones as calls prove to be short, and writes its results in place.
-// With Timeout or Retry each element is a task of its own. MapSlice panics if
+// With Timeout, Retry or Delay each element is a task of its own. MapSlice panics if
 // ctx, ex or fn is nil.
 func MapSlice[In, Out any](ctx context.Context, ex LocalExecutor, inputs []In, fn func(context.Context, In) (Out, error), opts ...Option) ([]Out, error) {
 	const caller = "futures.MapSlice"

@@ -33,10 +33,14 @@ func TestMisuse(t *testing.T) {
 		"futures.Submit: nil executor":      func() { futures.Submit(ctx, noPool, one) },
 		"futures.Submit: nil context":       func() { futures.Submit(noContext, pool, one) },
 		"futures.Func.Submit: nil executor": func() { twice.Submit(ctx, nil, 1) },
-		"futures.Map: nil function":         func() { futures.Map(ctx, pool, inputs, noMapFunc) },
-		"futures.Map: nil executor":         func() { futures.Map(ctx, noPool, inputs, id) },
-		"futures.Map: nil inputs":           func() { futures.Map(ctx, pool, nil, id) },
-		"futures.Map: nil context":          func() { futures.Map(noContext, pool, inputs, id) },
+		"futures.Definition.Submit: nil done": func() {
+			d, _ := futures.Lookup(twice.Name())
+			d.Submit(ctx, pool, func(any) error { return nil }, nil)
+		},
+		"futures.Map: nil function": func() { futures.Map(ctx, pool, inputs, noMapFunc) },
+		"futures.Map: nil executor": func() { futures.Map(ctx, noPool, inputs, id) },
+		"futures.Map: nil inputs":   func() { futures.Map(ctx, pool, nil, id) },
+		"futures.Map: nil context":  func() { futures.Map(noContext, pool, inputs, id) },
 		"futures.Map: Chunk cannot be combined": func() {
 			futures.Map(ctx, pool, inputs, id, futures.Chunk(2), futures.Retry(futures.RetryPolicy{Max: 1}))
 		},
@@ -46,6 +50,7 @@ func TestMisuse(t *testing.T) {
 		"futures.AsCompleted: nil future":                 func() { futures.AsCompleted(ctx, noFuture) },
 		"futures.OnDone: nil function":                    func() { futures.NewPromise[int]().Future().OnDone(nil) },
 		"futures.Timeout: 0s is not positive":             func() { futures.Timeout(0) },
+		"futures.Delay: -1s is not positive":              func() { futures.Delay(-time.Second) },
 		"futures.Window: 0 is not positive":               func() { futures.Window(0) },
 		"futures.Chunk: -1 is not positive":               func() { futures.Chunk(-1) },
 		"futures.Retry: negative Max -1":                  func() { futures.Retry(futures.RetryPolicy{Max: -1}) },

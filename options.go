@@ -21,6 +21,7 @@ type Tag struct{ Key, Value string }
 type settings struct {
 	timeout  time.Duration // of one attempt; 0 for none
 	retry    *RetryPolicy  // nil for none
+	delay    time.Duration // before the first attempt is queued; 0 for none
 	priority int
 	labels   []Tag
 }
@@ -64,6 +65,18 @@ func Retry(p RetryPolicy) Option {
 	return taskOption(func(s *settings) { s.retry = &p })
 }
 
+// Delay keeps a task back until d has passed since Submit; only then it is queued, behind
+// those that are there. Until then it is Pending, can be cancelled, holds no worker and no
+// place in the queue, which it needs no room to enter either. Close waits for it, Shutdown
+// cancels it when its ctx ends. A Map with a Delay keeps each input back that long, counted
+// from when it was read. Delay panics unless d is positive.
+func Delay(d time.Duration) Option {
+	if d <= 0 {
+		panic(fmt.Sprintf("futures.Delay: %v is not positive", d))
+	}
+	return taskOption(func(s *settings) { s.delay = d })
+}
+
 // Priority lets a task leave the queue before those of lower priority and after
 // those of higher. The default is 0; tasks of equal priority keep their order.
 func Priority(n int) Option {
@@ -88,10 +101,10 @@ func Window(n int) MapOption {
 
 // Chunk makes a Map pass n inputs to a worker at a time, as one task. By default
 // the library starts with one and takes more while calls prove to be short; it
-// stays with one if Window, Timeout or Retry is given, and on executors outside this
+// stays with one if Window, Timeout, Retry or Delay is given, and on executors outside this
 // process that do not take several at a time, whatever Chunk says. A crash of the worker
-// process loses the values of all inputs of the chunk that it had begun. Since Timeout and Retry
-// are about single calls, a Map given one of them and Chunk panics. Chunk panics
+// process loses the values of all inputs of the chunk that it had begun. Since Timeout, Retry
+// and Delay are about single calls, a Map given one of them and Chunk panics. Chunk panics
 // unless n is positive.
 func Chunk(n int) MapOption {
 	if n < 1 {

@@ -79,7 +79,7 @@ func (t *Task) publish(outcome State) (callbacks bool) {
 			return t.publishWatched(outcome)
 		}
 		if t.phase.CompareAndSwap(phase, withOutcome(phase, phaseDone, outcome)) {
-			return false
+			return phase&flagTold != 0
 		}
 	}
 }
@@ -94,8 +94,9 @@ func (t *Task) publishWatched(outcome State) (callbacks bool) {
 		c.to.collect(c.index)
 	}
 	w.collectors = nil
+	var phase uint32
 	for {
-		phase := t.phase.Load()
+		phase = t.phase.Load()
 		if phase&flagExtended != 0 {
 			t.endContext()
 		}
@@ -110,7 +111,7 @@ func (t *Task) publishWatched(outcome State) (callbacks bool) {
 	w.callbacks = nil
 	w.mu.Unlock()
 	if len(run) == 0 {
-		return false
+		return phase&flagTold != 0
 	}
 	t.extension().callbacks = run
 	return true
@@ -120,9 +121,16 @@ func (t *Task) publishWatched(outcome State) (callbacks bool) {
 // that panics is logged and stops nothing; one that ends the goroutine does not
 // keep the others from being run either.
 func (t *Task) Callbacks() {
-	x := t.extension()
-	run := x.callbacks // only the resolver writes and reads it
-	x.callbacks = nil
+	var run []func()
+	if x := t.extended(); x != nil {
+		run, x.callbacks = x.callbacks, nil // only the resolver writes and reads it
+	}
+	if t.phase.Load()&flagTold != 0 {
+		defer t.runCallbacks(run)
+		done := t.typed.(teller).told()
+		t.runCallback(func() { done(t) })
+		return
+	}
 	t.runCallbacks(run)
 }
 

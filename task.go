@@ -73,6 +73,7 @@ const (
 	flagWatched                     // there are watchers
 	flagExtended                    // there is an extension
 	flagStarted                     // it was Running before it was claimed
+	flagTold                        // the future is a teller; immutable
 )
 
 func withPhase(word, phase uint32) uint32 { return word&^phaseMask | phase }
@@ -198,6 +199,9 @@ func (t *Task) Labels() []Tag { return t.settings().labels }
 
 // Timeout returns the bound on one attempt, 0 for none.
 func (t *Task) Timeout() time.Duration { return t.settings().timeout }
+
+// Delay returns how long after Submit the task is to be queued, 0 for at once.
+func (t *Task) Delay() time.Duration { return t.settings().delay }
 
 // Retry returns the policy that the Retry option set, and whether it did.
 func (t *Task) Retry() (RetryPolicy, bool) {

@@ -168,6 +168,62 @@ func (s *suite) bubbles(t *testing.T) {
 			t.Errorf("%v: %v", f, err)
 		}
 	})
+	bubble("TASK delay", 1, func(t *testing.T, ctx context.Context, ex futures.LocalExecutor) {
+		began := time.Now()
+		at := func(context.Context) (time.Duration, error) { return time.Since(began), nil }
+		within, cancel := context.WithCancel(ctx)
+		late := futures.Submit(ctx, ex, at, futures.Delay(time.Minute))
+		stopped := futures.Submit(ctx, ex, at, futures.Delay(time.Hour))
+		ended := futures.Submit(within, ex, at, futures.Delay(time.Hour))
+		synctest.Wait()
+		want(t, "state before", late.State(), futures.Pending)
+		if d, err := futures.Submit(ctx, ex, at).Result(ctx); d != 0 || err != nil {
+			t.Errorf("the worker is not free meanwhile: %v, %v", d, err)
+		}
+		want(t, "Cancel before", stopped.Cancel(), true)
+		cancel()
+		if _, err := ended.Result(ctx); !errors.Is(err, futures.ErrCancelled) || time.Since(began) != 0 {
+			t.Errorf("its context has ended: %v after %v", err, time.Since(began))
+		}
+		if d, err := late.Result(ctx); d != time.Minute || err != nil {
+			t.Errorf("ran after %v, %v", d, err)
+		}
+		began = time.Now()
+		last := futures.Submit(ctx, ex, at, futures.Delay(time.Minute))
+		if err := ex.Close(); err != nil {
+			t.Error(err)
+		}
+		want(t, "Close waits", time.Since(began), time.Minute)
+		want(t, "state after Close", last.State(), futures.Succeeded)
+		if _, err := futures.Submit(ctx, ex, at, futures.Delay(time.Minute)).Result(ctx); !errors.Is(err, futures.ErrClosed) {
+			t.Errorf("closed: %v", err)
+		}
+	})
+	bubble("TASK delay of each input of a map", 3, func(t *testing.T, ctx context.Context, ex futures.LocalExecutor) {
+		began := time.Now()
+		var at []time.Duration
+		for d, err := range futures.Map(ctx, ex, slices.Values([]int{0, 1, 2}), func(context.Context, int) (time.Duration, error) {
+			return time.Since(began), nil
+		}, futures.Delay(time.Second), futures.Window(2)) {
+			if at = append(at, d); err != nil {
+				t.Error(err)
+			}
+		}
+		if !slices.Equal(at, []time.Duration{time.Second, time.Second, 2 * time.Second}) {
+			t.Errorf("ran at %v", at)
+		}
+	})
+	bubble("TASK delay ends with Shutdown", 1, func(t *testing.T, ctx context.Context, ex futures.LocalExecutor) {
+		began := time.Now()
+		f := futures.Submit(ctx, ex, sleep(0, 1), futures.Delay(time.Hour))
+		within, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		if err := ex.Shutdown(within); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Shutdown: %v", err)
+		}
+		want(t, "state", f.State(), futures.Cancelled)
+		want(t, "time", time.Since(began), time.Second)
+	})
 	bubble("TASK retry waits as its policy says", 1, func(t *testing.T, ctx context.Context, ex futures.LocalExecutor) {
 		began := time.Now()
 		var at []time.Duration

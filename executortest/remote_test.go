@@ -123,7 +123,15 @@ func (r *remote) Execute(ctx context.Context, t *futures.Task) error {
 	r.mu.Lock()
 	r.tasks[t] = message
 	r.mu.Unlock()
-	if err = r.queue.Push(ctx, t); err != nil {
+	if d := t.Delay(); d == 0 {
+		err = r.queue.Push(ctx, t)
+	} else if err = r.queue.Refusal(); err == nil {
+		time.AfterFunc(d, func() {
+			r.queue.Requeue(t) // also if it is cancelled, as the queue counts it then
+			r.look()
+		})
+	}
+	if err != nil {
 		r.forget(t)
 	}
 	r.look()

@@ -53,6 +53,19 @@ func (s *suite) submit(t *testing.T) {
 			t.Errorf("a late value: %v, %v", v, err)
 		}
 	})
+	s.each(t, "TASK delay", 1, func(t *testing.T, ctx context.Context, ex futures.Executor) {
+		began := time.Now()
+		late := square.Submit(ctx, ex, 3, futures.Delay(50*time.Millisecond))
+		never := square.Submit(ctx, ex, 4, futures.Delay(time.Hour))
+		want(t, "state before", never.State(), futures.Pending)
+		if v, err := square.Submit(ctx, ex, 5).Result(ctx); v != 25 || err != nil {
+			t.Errorf("one without: %v, %v", v, err)
+		}
+		if v, err := late.Result(ctx); v != 9 || err != nil || time.Since(began) < 50*time.Millisecond {
+			t.Errorf("got %v, %v after %v", v, err, time.Since(began))
+		}
+		want(t, "Cancel before", never.Cancel(), true)
+	})
 	s.each(t, "TASK retry", 1, func(t *testing.T, ctx context.Context, ex futures.Executor) {
 		asked := 0
 		f := refuse.Submit(ctx, ex, -1, futures.Retry(futures.RetryPolicy{Max: 3, If: func(error) bool { asked++; return asked < 50 }}))

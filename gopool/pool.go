@@ -35,15 +35,15 @@ type Pool struct {
 	listener atomic.Pointer[inspect.Listener]
 
 	mu       sync.Mutex
-	workers  map[*worker]struct{}          // all that exist
-	freeIDs  []int                         // numbers of workers that are gone
-	nextID   int                           // smallest number never used
-	idle     []*worker                     // parked; the last one is woken first
-	resumers []chan struct{}               // tasks that want their slot back, in order
-	waiting  int                           // tasks that gave their slot back
-	delayed  map[*futures.Task]*time.Timer // tasks between two attempts
-	closed   bool                          // set once
-	done     chan struct{}                 // closed once, when closed and nothing is left
+	workers  map[*worker]struct{}      // all that exist
+	freeIDs  []int                     // numbers of workers that are gone
+	nextID   int                       // smallest number never used
+	idle     []*worker                 // parked; the last one is woken first
+	resumers []chan struct{}           // tasks that want their slot back, in order
+	waiting  int                       // tasks that gave their slot back
+	delayed  map[*futures.Task]delayed // tasks before their Delay is over, and between two attempts
+	closed   bool                      // set once
+	done     chan struct{}             // closed once, when closed and nothing is left
 
 	unobserved unobserved.Failures
 	stats      statistics
@@ -59,7 +59,7 @@ func New(opts Options) *Pool {
 	p := &Pool{
 		opts:    opts,
 		workers: make(map[*worker]struct{}),
-		delayed: make(map[*futures.Task]*time.Timer),
+		delayed: make(map[*futures.Task]delayed),
 		done:    make(chan struct{}),
 	}
 	p.queue = taskqueue.New(opts.Queue, opts.RejectWhenFull, p.wakeIfNeeded)
@@ -107,6 +107,9 @@ func (p *Pool) Resize(n int) error {
 func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	t.Accept((*host)(p))
 	p.emitTask(inspect.TaskQueued, t, nil)
+	if d := t.Delay(); d > 0 {
+		return p.delayFirst(ctx, t, d)
+	}
 	if err := p.queue.Push(ctx, t); err != nil {
 		return err
 	}
@@ -316,38 +319,6 @@ func (e *brokenError) Error() string {
 func (e *brokenError) Is(target error) bool { return target == futures.ErrBroken }
 func (e *brokenError) Unwrap() error        { return e.cause }
 
-// delay keeps a task that will be started again after a while.
-func (p *Pool) delay(t *futures.Task, wait time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if t.State() != futures.Pending {
-		p.queue.Skipped() // cancelled before it got here; host.Cancelled took it for queued
-		return
-	}
-	p.delayed[t] = time.AfterFunc(wait, func() { p.requeue(t) })
-}
-
-// requeue puts a task whose delay is over back into the queue. It was admitted
-// before, so it needs no room.
-func (p *Pool) requeue(t *futures.Task) {
-	p.mu.Lock()
-	_, still := p.delayed[t]
-	delete(p.delayed, t)
-	broken := p.brokenError()
-	if still && broken == nil {
-		p.queue.Requeue(t)
-	}
-	p.settle()
-	p.mu.Unlock()
-	if still && broken != nil {
-		t.Refuse(broken)
-	}
-	p.wakeIfNeeded()
-	if p.killed.Load() {
-		t.Cancel()
-	}
-}
-
 // host is the pool as its tasks see it.
 type host Pool
 
@@ -358,10 +329,8 @@ func (h *host) Cancelled(t *futures.Task, started bool) {
 		return // its context has ended, which is all that can be done to a goroutine
 	}
 	p.mu.Lock()
-	timer, delayed := p.delayed[t]
+	delayed := p.forget(t)
 	if delayed {
-		timer.Stop()
-		delete(p.delayed, t)
 		p.settle()
 	}
 	p.mu.Unlock()

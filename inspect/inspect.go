@@ -22,7 +22,7 @@ type Snapshot struct {
 	Queued   int    // tasks that no worker owns
 	Capacity int    // places in the queue
 	Blocked  int    // calls of Submit that wait for room
-	Delayed  int    // tasks between two attempts
+	Delayed  int    // tasks before their Delay is over, or between two attempts
 	Closed   bool   // takes no more tasks
 	Broken   string // why it cannot run anything any more, empty if it can
 
@@ -96,7 +96,7 @@ func (h Histogram) Quantile(q float64) time.Duration {
 type EventKind string
 
 const (
-	TaskQueued   EventKind = "task queued"
+	TaskQueued   EventKind = "task queued" // or kept, if it has a Delay
 	TaskStarted  EventKind = "task started"
 	TaskRetried  EventKind = "task retried" // an attempt failed and another will follow
 	TaskDone     EventKind = "task done"

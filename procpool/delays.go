@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// delays are the jobs between two attempts.
+// delays are the jobs before their Delay is over, and between two attempts.
 type delays struct {
 	mu     sync.Mutex
 	timers map[*job]*time.Timer
@@ -36,7 +36,7 @@ func (d *delays) all() []*job {
 	return slices.Collect(maps.Keys(d.timers))
 }
 
-// delay keeps a job that will be run again after a while. The job is the caller's.
+// delay keeps a job that will be run, or run again, after a while. The job is the caller's.
 func (p *Pool) delay(j *job, wait time.Duration) {
 	d := &p.delays
 	d.mu.Lock()

@@ -63,7 +63,7 @@ type place uint8
 const (
 	placeQueued    place = iota // in the queue, or on its way there
 	placeReturned               // taken back from the workers, first in line
-	placeDelayed                // between two attempts
+	placeDelayed                // before its first attempt, or between two
 	placeHanded                 // on the ring, or sent to a worker
 	placeWithdrawn              // its canceller's
 	placeOver                   // its resolver's

@@ -166,7 +166,7 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	p.outstanding.Add(1)
 	p.wanting.Add(1)
 	p.emitTask(inspect.TaskQueued, t, nil, nil)
-	if err := p.queue.Push(ctx, t); err != nil {
+	if err := p.admit(ctx, j); err != nil {
 		j.settled()
 		if p.refusal() != nil {
 			err = p.refusalOf(j.fn.name)
@@ -176,7 +176,25 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	if j.watched {
 		p.contexts.Add(ctx, t, &j.ofContext)
 	}
-	p.handAndGrow()
+	if t.Delay() == 0 {
+		p.handAndGrow()
+	}
+	return nil
+}
+
+// admit queues a job, or keeps it until its Delay is over: then it has no place in the queue
+// and will need no room there.
+func (p *Pool) admit(ctx context.Context, j *job) error {
+	wait := j.task.Delay()
+	if wait == 0 {
+		return p.queue.Push(ctx, j.task)
+	}
+	// The job counts as outstanding: who refuses only now waits for it.
+	if reason := p.queue.Refusal(); reason != nil {
+		return reason
+	}
+	j.place = placeOver // the caller's, as delay wants it
+	p.delay(j, wait)
 	return nil
 }
 
