@@ -188,6 +188,9 @@ func (p *Pool) take(data []byte, with *receiver) {
 // goroutine of its own: it may block, or end the goroutine.
 func (p *Pool) deliver(j *job, o *envelope.Outcome) {
 	j.fn.ran(o.RunNanos)
+	if o.Kind == envelope.Cancelled && j.told {
+		j.task.Cancel() // whoever cancels it has told its worker, and may not have told the task yet
+	}
 	if o.Attempts > 1 {
 		j.fn.counts.Retried(o.Attempts - 1)
 	}

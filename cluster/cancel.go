@@ -48,6 +48,7 @@ func (p *Pool) withdraw(jobs []*job) {
 		default:
 			p.questions[j] = q
 			q.open++
+			j.told = true
 			refs = append(refs, envelope.Ref{Chunk: j.chunk.number, Index: int(j.index)})
 			mine = append(mine, j)
 		}

@@ -29,6 +29,7 @@ type job struct {
 	waits bool  // it counts in Pool.waiting
 	begun bool  // a worker is known to have begun it
 	kept  bool  // somebody has its id
+	told  bool  // workers were told to stop it
 
 	watched bool // the submitter's context can end; immutable
 	alone   bool // shares no message; immutable
