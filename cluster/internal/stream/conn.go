@@ -383,8 +383,12 @@ func (c *Conn) over() {
 	c.closed = true
 	exchanges := slices.Clone(c.exchanges)
 	c.mu.Unlock()
+	why := ErrClosed
+	if err := c.NC.LastError(); err != nil && !errors.Is(err, nats.ErrPermissionViolation) {
+		why = fmt.Errorf("%s: %w: %w", c.where, ErrClosed, err)
+	}
 	for _, x := range exchanges {
-		x.close()
+		x.close(why)
 	}
 	close(c.ended)
 }
