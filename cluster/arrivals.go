@@ -212,7 +212,7 @@ func (p *Pool) finishSlow(j *job, o *envelope.Outcome) {
 	}()
 	var err error
 	if o.Blob.Name != "" {
-		if o.Payload, err = p.blobs.get(o.Blob); err != nil {
+		if o.Payload, err = p.fetchBlob(o.Blob, j.kept); err != nil {
 			err = fmt.Errorf("cluster: value of %s: %w", j.fn.name, err)
 		}
 	}
@@ -350,7 +350,7 @@ func (p *Pool) outdated(most int, age time.Duration) []*chunk {
 	defer p.feed.Unlock()
 	var all []*chunk
 	for _, c := range p.chunks {
-		if c.stored && now-max(c.sent, c.looked) >= age {
+		if c.stored && !time.Now().Before(c.due) && now-max(c.sent, c.looked) >= age {
 			all = append(all, c)
 		}
 	}
