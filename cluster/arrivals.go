@@ -188,6 +188,9 @@ func (p *Pool) take(data []byte, with *receiver) {
 // goroutine of its own: it may block, or end the goroutine.
 func (p *Pool) deliver(j *job, o *envelope.Outcome) {
 	j.fn.ran(o.RunNanos)
+	if o.Kind == envelope.Cancelled && j.told {
+		j.task.Cancel() // whoever cancels it has told its worker, and may not have told the task yet
+	}
 	if o.Attempts > 1 {
 		j.fn.counts.Retried(o.Attempts - 1)
 	}
@@ -209,7 +212,7 @@ func (p *Pool) finishSlow(j *job, o *envelope.Outcome) {
 	}()
 	var err error
 	if o.Blob.Name != "" {
-		if o.Payload, err = p.blobs.get(o.Blob); err != nil {
+		if o.Payload, err = p.fetchBlob(o.Blob, j.kept); err != nil {
 			err = fmt.Errorf("cluster: value of %s: %w", j.fn.name, err)
 		}
 	}
@@ -347,7 +350,7 @@ func (p *Pool) outdated(most int, age time.Duration) []*chunk {
 	defer p.feed.Unlock()
 	var all []*chunk
 	for _, c := range p.chunks {
-		if c.stored && now-max(c.sent, c.looked) >= age {
+		if c.stored && !time.Now().Before(c.due) && now-max(c.sent, c.looked) >= age {
 			all = append(all, c)
 		}
 	}

@@ -3,7 +3,6 @@ package cluster
 import (
 	"encoding/json"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/futures-go/futures"
@@ -48,6 +47,7 @@ func (p *Pool) withdraw(jobs []*job) {
 		default:
 			p.questions[j] = q
 			q.open++
+			j.told = true
 			refs = append(refs, envelope.Ref{Chunk: j.chunk.number, Index: int(j.index)})
 			mine = append(mine, j)
 		}
@@ -56,10 +56,10 @@ func (p *Pool) withdraw(jobs []*job) {
 	if len(mine) > 0 {
 		p.tellToStop(refs)
 		p.withdrawUndelivered(mine, deadline)
-		q.wait(deadline)
+		waitUntil(q.answered, deadline)
 	}
 	for _, other := range others {
-		other.wait(deadline)
+		waitUntil(other.answered, deadline)
 	}
 	p.feed.Lock()
 	defer p.feed.Unlock()
@@ -68,15 +68,6 @@ func (p *Pool) withdraw(jobs []*job) {
 			p.begin(j, -1) // as far as anybody can tell
 			delete(p.questions, j)
 		}
-	}
-}
-
-func (q *question) wait(deadline time.Time) {
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
-	select {
-	case <-q.answered:
-	case <-timer.C:
 	}
 }
 
@@ -118,6 +109,7 @@ func (p *Pool) pull(j *job) {
 // withdrawUndelivered withdraws those of the jobs whose messages no worker was given.
 func (p *Pool) withdrawUndelivered(jobs []*job, deadline time.Time) {
 	p.awaitStored(jobs, deadline)
+	p.withdrawDelayed(jobs, deadline)
 	var wanted [stream.Levels]bool
 	for _, j := range jobs {
 		wanted[j.level()] = true
@@ -127,7 +119,7 @@ func (p *Pool) withdrawUndelivered(jobs []*job, deadline time.Time) {
 	p.feed.Lock()
 	for _, j := range jobs {
 		c := j.chunk
-		if j.place != placeSent || j.begun || !c.stored || c.sequence <= delivered[c.lane.level] {
+		if j.place != placeSent || j.begun || !c.stored || !c.due.IsZero() || c.sequence <= delivered[c.lane.level] {
 			continue
 		}
 		p.pull(j)
@@ -329,68 +321,3 @@ func (p *Pool) abandon() {
 
 // abandonAfter is how long Shutdown waits for what was told to stop.
 const abandonAfter = time.Second
-
-// delays are the jobs before their first attempt, or between two.
-type delays struct {
-	mu     sync.Mutex
-	timers map[*job]*time.Timer
-}
-
-func (d *delays) len() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.timers)
-}
-
-// forget removes a job that will not be run again.
-func (d *delays) forget(j *job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if timer := d.timers[j]; timer != nil {
-		timer.Stop()
-		delete(d.timers, j)
-	}
-}
-
-// all returns the jobs.
-func (d *delays) all() (jobs []*job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for j := range d.timers {
-		jobs = append(jobs, j)
-	}
-	return jobs
-}
-
-// delay keeps a job that will be sent after a while. The job is the caller's.
-func (p *Pool) delay(j *job, wait time.Duration) {
-	d := &p.delays
-	p.feed.Lock()
-	j.begun = false
-	j.place = placeDelayed // from here on it can be cancelled
-	d.mu.Lock()
-	if d.timers == nil {
-		d.timers = make(map[*job]*time.Timer)
-	}
-	d.timers[j] = time.AfterFunc(wait, func() { p.delayed(j) })
-	d.mu.Unlock()
-	p.feed.Unlock()
-	if p.stopAll.Load() {
-		j.task.Cancel()
-	}
-}
-
-// delayed puts a job whose delay is over in line. It was admitted before, so it needs no
-// room.
-func (p *Pool) delayed(j *job) {
-	p.feed.Lock()
-	if j.place == placeDelayed {
-		p.delays.forget(j)
-		p.enter(j)
-		p.drain()
-	}
-	p.feed.Unlock()
-	if p.stopAll.Load() {
-		j.task.Cancel()
-	}
-}

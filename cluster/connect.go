@@ -43,7 +43,7 @@ func connect(ctx context.Context, opts Options) (*Pool, error) {
 		done:      make(chan struct{}),
 	}
 	p.keeper.wake, p.keeper.quit = make(chan struct{}, 1), make(chan struct{})
-	p.blobs.pool, p.attached.pool = p, p
+	p.attached.pool = p
 	p.functions.Make, p.contexts.Ended = newPoolFunction, p.contextEnded
 	p.queue = taskqueue.New(opts.Queue, opts.RejectWhenFull, p.send)
 	p.queue.CountOutside(func() int { return int(p.waiting.Load()) })
