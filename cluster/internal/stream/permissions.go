@@ -38,13 +38,12 @@ func (n Names) Permissions(role Role) (p Permissions) {
 			n.prefix+"at.>",
 			n.prefix+"c.*",
 			"$JS.API.STREAM.PURGE."+results,
-			"$JS.API.CONSUMER.CREATE."+workers+".>",
-			"$JS.API.CONSUMER.DELETE."+workers+".>",
+			"$JS.API.CONSUMER.INFO."+tasks+".*", // up to where tasks were delivered, before one is cancelled
 		)
 		for _, s := range []string{tasks, later, dead} {
 			p.Publish = append(p.Publish, "$JS.API.STREAM.MSG.DELETE."+s)
 		}
-		for _, s := range []string{tasks, results, later, dead, workers} {
+		for _, s := range []string{tasks, results, later, dead} {
 			p.Publish = append(p.Publish, "$JS.API.DIRECT.GET."+s, "$JS.API.DIRECT.GET."+s+".>")
 		}
 		p.Subscribe = append(p.Subscribe, n.prefix+"r.>", n.prefix+"n.*")
