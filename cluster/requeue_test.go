@@ -226,10 +226,10 @@ func TestMalformed(t *testing.T) {
 	epoch := good
 	epoch.Epoch = "a.b"
 	bad := map[string][]byte{
-		names.Task(stream.Default, 1, s.client, 1, -1): []byte("nonsense"),
-		names.Task(stream.Default, 1, s.client, 2, -1): envelope.AppendTask(nil, &good),
-		names.Task(stream.Default, 0, s.client, 1, -1): envelope.AppendTask(nil, &other),
-		names.Task(stream.Default, 2, s.client, 1, -1): envelope.AppendTask(nil, &epoch),
+		names.Task(stream.Default, 1, s.client, 1, -1):  []byte("nonsense"),
+		names.Task(stream.Default, 1, s.client, 2, -1):  envelope.AppendTask(nil, &good),
+		names.Task(stream.Default, 0, s.client, 1, -1):  envelope.AppendTask(nil, &other),
+		names.Task(stream.Default, 2, s.client, 1, -1):  envelope.AppendTask(nil, &epoch),
 		names.Task(stream.Default, 1, "x", 1, -1) + "_": nil,
 	}
 	for subject, data := range bad {
