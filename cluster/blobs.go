@@ -7,7 +7,7 @@ import (
 	"github.com/futures-go/futures/cluster/internal/envelope"
 )
 
-// blobWait bounds each use of the object store, which may hang.
+// blobWait bounds each storing and reading of a blob.
 const blobWait = time.Minute
 
 // fetchBlob returns the payload of an outcome of which nobody has the id, and has it removed.
@@ -19,16 +19,10 @@ func (p *Pool) fetchBlob(b envelope.Blob, kept bool) ([]byte, error) {
 	return data, err
 }
 
-// removeBlob has an object removed that nobody needs any more.
+// removeBlob has a blob removed that nobody needs any more. If that fails its time to live
+// does it.
 func (p *Pool) removeBlob(name string) {
 	p.errands.do(func(done func()) {
-		go func() {
-			defer done()
-			ctx, cancel := context.WithTimeout(context.Background(), blobWait)
-			defer cancel()
-			if store, err := p.conn.JS.ObjectStore(ctx, p.conn.Names.Blobs()); err == nil {
-				_ = store.Delete(ctx, name) // its time to live will do it too
-			}
-		}()
+		p.conn.RemoveBlob(name, func(uint64, error) { done() })
 	})
 }

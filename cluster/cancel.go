@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -215,8 +216,12 @@ func (p *Pool) delivered(wanted [stream.Levels]bool, deadline time.Time) (sequen
 					Stream uint64 `json:"stream_seq"`
 				} `json:"delivered"`
 			}
-			if err == nil {
+			refused, is := errors.AsType[*stream.APIError](err)
+			switch {
+			case err == nil:
 				err = json.Unmarshal(data, &info)
+			case is && refused.ErrCode == stream.CodeConsumerNotFound:
+				err = nil // there was no worker yet, and so nothing was delivered
 			}
 			if err != nil {
 				p.opts.logger().Warn("cluster: it is not known what was delivered", "pool", p.opts.Name, "err", err)

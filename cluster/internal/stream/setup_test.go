@@ -70,6 +70,28 @@ func TestSetupForeign(t *testing.T) {
 	}
 }
 
+// TestSetupConsumers has a worker wait for the first client.
+func TestSetupConsumers(t *testing.T) {
+	n := startNode(t, nil)
+	c, worker := n.connect(t, nil), n.connect(t, func(c *Config) { c.Role = Worker })
+	ctx, cancel := context.WithTimeout(t.Context(), 2*setupPause)
+	defer cancel()
+	if err := worker.SetupConsumers(ctx, 0, []string{"q"}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no client") {
+		t.Errorf("without streams: %v", err)
+	}
+	outcome := make(chan error, 1)
+	go func() { outcome <- worker.SetupConsumers(t.Context(), time.Second, []string{"q"}) }()
+	if err := c.Setup(t.Context(), Layout{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, outcome); err != nil {
+		t.Fatal(err)
+	}
+	if lease, err := c.Lease(t.Context(), []string{"q"}); err != nil || lease != time.Second {
+		t.Errorf("lease %v, %v", lease, err)
+	}
+}
+
 func TestSetupImpossible(t *testing.T) {
 	c := startNode(t, nil).connect(t, nil)
 	err := c.Setup(t.Context(), Layout{Replicas: 3})
