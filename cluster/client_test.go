@@ -385,8 +385,8 @@ func TestLiveResultsAreLost(t *testing.T) {
 	}
 }
 
-// TestMalformed: CL7.
-func TestMalformed(t *testing.T) {
+// TestClientIgnoresWhatIsMalformed: CL7.
+func TestClientIgnoresWhatIsMalformed(t *testing.T) {
 	ctx := t.Context()
 	s := newServer(t, ServerOptions{})
 	p := client(t, on(s))
