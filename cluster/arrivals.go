@@ -126,13 +126,14 @@ func (p *Pool) leave(j *job) {
 	delete(p.stopping, j)
 }
 
-// forget notes that no result of a chunk is missing. The caller holds feed.
-func (p *Pool) forget(c *chunk) {
+// forget notes that no result of a chunk is missing: all have come, so they are stored, or
+// there are none. The caller holds feed.
+func (p *Pool) forget(c *chunk, came bool) {
 	if p.chunks[c.number] != c {
 		return
 	}
 	delete(p.chunks, c.number)
-	p.arrived(c, c.stored && !c.kept)
+	p.arrived(c, came && !c.kept)
 }
 
 // take takes a result message, or one of some outcomes, whichever way it came. What comes
@@ -174,7 +175,7 @@ func (p *Pool) take(data []byte, with *receiver) {
 		with.batch = append(with.batch, arrival{j, o})
 	}
 	if c.left == 0 && !r.Partial {
-		p.forget(c)
+		p.forget(c, true)
 	}
 	p.feed.Unlock()
 	for _, a := range with.batch {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/futures-go/futures"
@@ -26,12 +27,13 @@ const (
 // withdraw cancels jobs that were sent: it makes sure that no worker begins them, or finds out
 // that one has. Those that are withdrawn are placeWithdrawn when it returns, of the others it
 // is known that they have begun, or are over, or nobody has said in time what became of them
-// and they count as begun.
+// and they count as begun. All says that they are all that the pool has, and that nothing of it
+// is to remain on the server.
 //
 // Workers are told first. Then a job whose message the consumer has not delivered will be
 // begun by nobody: whoever it is delivered to has been told before. A job whose message was
 // delivered is with a worker, which answers.
-func (p *Pool) withdraw(jobs []*job) {
+func (p *Pool) withdraw(jobs []*job, all bool) {
 	deadline := time.Now().Add(cancelWait)
 	q := &question{answered: make(chan struct{})}
 	var others []*question // that were asked before about the same
@@ -49,14 +51,19 @@ func (p *Pool) withdraw(jobs []*job) {
 			p.questions[j] = q
 			q.open++
 			j.told = true
-			refs = append(refs, envelope.Ref{Chunk: j.chunk.number, Index: int(j.index)})
+			if !all {
+				refs = append(refs, envelope.Ref{Chunk: j.chunk.number, Index: int(j.index)})
+			}
 			mine = append(mine, j)
 		}
 	}
 	p.feed.Unlock()
 	if len(mine) > 0 {
+		if all {
+			p.tell(&envelope.Refs{Client: p.client, All: true})
+		}
 		p.tellToStop(refs)
-		p.withdrawUndelivered(mine, deadline)
+		p.withdrawUndelivered(mine, all, deadline)
 		waitUntil(q.answered, deadline)
 	}
 	for _, other := range others {
@@ -108,7 +115,7 @@ func (p *Pool) pull(j *job) {
 }
 
 // withdrawUndelivered withdraws those of the jobs whose messages no worker was given.
-func (p *Pool) withdrawUndelivered(jobs []*job, deadline time.Time) {
+func (p *Pool) withdrawUndelivered(jobs []*job, all bool, deadline time.Time) {
 	p.awaitStored(jobs, deadline)
 	p.withdrawDelayed(jobs, deadline)
 	var wanted [stream.Levels]bool
@@ -125,17 +132,43 @@ func (p *Pool) withdrawUndelivered(jobs []*job, deadline time.Time) {
 		}
 		p.pull(j)
 		if c.left == 0 {
-			delete(p.chunks, c.number)
-			p.arrived(c, false)
+			p.forget(c, false)
 			whole = append(whole, c)
 		}
 	}
 	p.feed.Unlock()
-	for _, c := range whole {
-		p.errands.do(func(done func()) {
-			p.conn.Delete(p.conn.Names.Tasks(), c.sequence, func(bool, error) { done() })
-		})
+	p.queue.Popped() // there is room again
+	p.removeTasks(whole, all, deadline)
+}
+
+// removeTasks removes messages that were not delivered, so that no worker finds them that
+// comes later and has not been told: those of chunks, or all of the pool.
+func (p *Pool) removeTasks(chunks []*chunk, all bool, deadline time.Time) {
+	removed := make(chan struct{})
+	left := atomic.Int64{}
+	finish := func() {
+		if left.Add(-1) == 0 {
+			close(removed)
+		}
 	}
+	switch {
+	case all:
+		left.Store(1)
+		filter := p.conn.Names.TasksOf(p.client)
+		p.errands.do(func(done func()) {
+			p.conn.Purge(p.conn.Names.Tasks(), filter, func(uint64, error) { done(); finish() })
+		})
+	case len(chunks) > 0:
+		left.Store(int64(len(chunks)))
+		for _, c := range chunks {
+			p.errands.do(func(done func()) {
+				p.conn.Delete(p.conn.Names.Tasks(), c.sequence, func(bool, error) { done(); finish() })
+			})
+		}
+	default:
+		return
+	}
+	waitUntil(removed, deadline)
 }
 
 // awaitStored waits until the server has answered to the messages of all jobs.
@@ -256,7 +289,7 @@ func (p *Pool) contextEnded(tasks []*futures.Task) {
 	for i, t := range tasks {
 		jobs[i] = t.Host().(*job)
 	}
-	p.withdraw(jobs)
+	p.withdraw(jobs, false)
 	for _, t := range tasks {
 		t.Expire()
 	}
@@ -288,7 +321,7 @@ func (p *Pool) cancelAll() (queued, running int) {
 			queued++
 		}
 	}
-	p.withdraw(sent)
+	p.withdraw(sent, true)
 	for _, j := range sent {
 		switch {
 		case j.task.Resolved():

@@ -206,7 +206,7 @@ func (j *job) Withdraw(*futures.Task) bool {
 	p.feed.Lock()
 	if j.place == placeSent && !j.begun {
 		p.feed.Unlock()
-		p.withdraw([]*job{j})
+		p.withdraw([]*job{j}, false)
 		p.feed.Lock()
 	}
 	defer p.feed.Unlock()

@@ -288,7 +288,7 @@ func (p *Pool) answered(c *chunk, sequence uint64, err error) {
 		for _, j := range failed {
 			p.leave(j)
 		}
-		p.forget(c)
+		p.forget(c, false)
 	}
 	releaseTo(&messages, c.message, 2*chunkBytes)
 	c.message = nil

@@ -47,6 +47,8 @@ type Pool struct {
 	head      envelope.Task // likewise
 	epoch     *epoch        // of short tasks that are sent now
 	keptAny   bool          // somebody has asked for an id
+	fresh     []string      // subjects of results to be removed, since the last tick
+	ripe      []string      // likewise, since the one before
 	workers   map[string]int
 	questions map[*job]*question     // jobs of which it is being found out whether somebody has begun them
 	stopping  map[*job]struct{}      // begun, told to stop, and not over

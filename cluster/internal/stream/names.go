@@ -74,6 +74,9 @@ func (n Names) TaskFilter(queue string, level int) string {
 	return n.prefix + "q." + queue + "." + strconv.Itoa(level) + ".>"
 }
 
+// TasksOf matches all task messages of a client, in whatever queue.
+func (n Names) TasksOf(client string) string { return n.prefix + "q.*.*." + client + ".>" }
+
 // Keep is the subject of a client's sentinel.
 func (n Names) Keep(client string) string { return n.prefix + "keep." + client }
 
