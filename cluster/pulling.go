@@ -33,7 +33,6 @@ func (w *worker) newSource(queue string, level int) (*source, error) {
 	return s, err
 }
 
-
 // orders are what is to be done once worker.mu is free.
 type orders struct {
 	start    []*message
