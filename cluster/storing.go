@@ -98,14 +98,10 @@ func (m *message) resultStored(_ uint64, err error) {
 	}
 }
 
-// answered tells the server that a message is done with (W1).
+// answered tells the server that a message is done with, as its result is stored (W1).
 func (w *worker) answered(m *message) {
 	_ = m.from.Ack() // if it is lost, the message comes again, and its result is there
-	w.mu.Lock()
-	again := m.again
-	w.mu.Unlock()
-	for _, from := range again {
-		_ = from.Ack()
+	for _, again := range w.settled(m) {
+		_ = again.Ack()
 	}
-	w.settled(m)
 }

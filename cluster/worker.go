@@ -206,8 +206,8 @@ func (w *worker) admit(m *message, settle func()) {
 		m.source.asked--
 	}
 	if have := w.messages[m.id]; have != nil {
-		// The same once more: its lease has ended, or another worker has queued it again. Who
-		// has it answers for both.
+		// The same once more: its lease has ended, or it was queued again. Who has it answers for
+		// both if there is a result; if not, this one is next.
 		have.again = append(have.again, m.from)
 		w.plan(&o)
 		w.mu.Unlock()
@@ -267,9 +267,11 @@ func (w *worker) vacate(m *message) {
 	w.carryOut(&o)
 }
 
-// settled forgets a message that was answered.
-func (w *worker) settled(m *message) {
+// settled forgets a message that was answered, and returns the same ones that came
+// meanwhile.
+func (w *worker) settled(m *message) (again []*stream.Message) {
 	w.mu.Lock()
+	again = m.again
 	delete(w.messages, m.id)
 	w.done += uint64(len(m.items))
 	if w.idle != nil && len(w.messages) == 0 {
@@ -281,6 +283,7 @@ func (w *worker) settled(m *message) {
 		w.spare = append(w.spare, m)
 	}
 	w.mu.Unlock()
+	return again
 }
 
 // poke makes the watch look, if it sleeps.
