@@ -3,7 +3,6 @@
 package engine
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +11,7 @@ import (
 
 const (
 	startWait  = 10 * time.Second
+	startPoll  = 50 * time.Millisecond
 	settleWait = 2 * time.Second // for what would outlive the server
 	settlePoll = 2 * time.Millisecond
 )
@@ -30,16 +30,20 @@ func Start(o *server.Options, log server.Logger) (*Engine, error) {
 	why := &reason{Logger: log, fatal: make(chan error, 1)}
 	s.SetLoggerV2(why, false, false, false)
 	s.Start()
-	if s.ReadyForConnections(startWait) {
-		return &Engine{s}, nil
+	for deadline := time.Now().Add(startWait); err == nil; {
+		switch {
+		case s.ReadyForConnections(startPoll):
+			return &Engine{s}, nil
+		case time.Now().After(deadline):
+			err = fmt.Errorf("it is not ready after %v", startWait)
+		}
+		select {
+		case err = <-why.fatal:
+		default:
+		}
 	}
 	s.Shutdown()
 	s.WaitForShutdown()
-	select {
-	case err = <-why.fatal:
-	default:
-		err = errors.New("it gives no reason")
-	}
 	return nil, fmt.Errorf("the NATS server did not start: %w", err)
 }
 
