@@ -64,9 +64,9 @@ type worker struct {
 	sources  [stream.Levels][]*source
 	turn     int // the queue that comes first
 	polling  bool
-	pauses   time.Time // nothing is asked for before
-	messages map[*message]struct{}  // all that there are
-	running  map[messageID]*message // those of them that will have an outcome here
+	pauses   time.Time                 // nothing is asked for before
+	messages map[*message]struct{}     // all that there are
+	running  map[messageID]*message    // those of them that will have an outcome here
 	held     [stream.Levels][]*message // that came when there was no slot for them
 	spare    []*message
 	draining bool
