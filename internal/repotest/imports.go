@@ -27,6 +27,7 @@ var mayImport = []struct {
 	{"executortest", []string{module, module + "/inspect", module + "/internal/..."}, "a suite for all executors knows none"},
 	{"internal/codec", []string{module, module + "/internal/...", "github.com/fxamacker/cbor/v2"}, "the one place that knows the encoding"},
 	{"internal/...", []string{module, module + "/inspect", module + "/internal/...", "golang.org/x/sys/..."}, "system calls stay in small leaves"},
+	{"bench/...", []string{"..."}, "the peers, of which users of the library inherit none; and internal packages, to measure them"},
 	{"examples/...", []string{"...", "-" + module + "/internal/..."}, "examples use what their readers can use"},
 }
 
