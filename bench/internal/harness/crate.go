@@ -58,11 +58,7 @@ func (c Crate) Install(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		target := filepath.Join(folder, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
-			return err
-		}
-		return os.WriteFile(target, text, 0o644)
+		return writeFile(filepath.Join(folder, filepath.FromSlash(name)), text)
 	})
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@
 // blame. [Decline] is for what a system cannot be asked, with the reason.
 //
 // A peer in another language is a program that measures itself, called with
-// [Measure]; a peer that need not be there is looked for by Find: [Module], [Go],
+// [Measure], or a [PythonScript], a [Java] program, a [Crate]; a peer that need not be there is looked for by Find: [Module], [Go],
 // [Program], [PythonItself], [PythonPackage], [Java], [Crate]. What has to be
 // fetched is fetched by Install, into [CacheDir], when the user says -install.
 //

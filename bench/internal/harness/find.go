@@ -3,7 +3,6 @@ package harness
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -61,15 +60,4 @@ func firstLine(ctx context.Context, path string, args ...string) (string, error)
 	}
 	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
 	return line, nil
-}
-
-// CacheDir returns the folder for everything that is installed or built for the
-// benchmark, and makes it.
-func CacheDir() (string, error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Join(cache, "futures-bench")
-	return dir, os.MkdirAll(dir, 0o755)
 }

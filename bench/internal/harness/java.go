@@ -2,14 +2,13 @@ package harness
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Java is a program of one file, compiled into CacheDir when it is first found.
@@ -43,32 +42,19 @@ func (j Java) Find(ctx context.Context) (string, error) {
 	return version, j.compile(ctx)
 }
 
-// folder is where the compiled program is: it changes with the source.
-func (j Java) folder() (string, error) {
-	cache, err := CacheDir()
-	sum := sha256.Sum256([]byte(j.Source))
-	return filepath.Join(cache, "java", fmt.Sprintf("%s-%x", j.Class, sum[:6])), err
-}
-
 func (j Java) compile(ctx context.Context) error {
-	folder, err := j.folder()
-	if err != nil || isFile(filepath.Join(folder, j.Class+".class")) {
+	file, err := cached("java", j.Class, ".java", j.Source)
+	if err != nil || isFile(strings.TrimSuffix(file, ".java")+".class") {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(folder, j.Class+".java"), []byte(j.Source), 0o644); err != nil {
-		return err
-	}
-	return command(ctx, folder, "javac", j.Class+".java")
+	return command(ctx, filepath.Dir(file), "javac", file)
 }
 
 // Measure runs the program; see the function Measure.
 func (j Java) Measure(ctx context.Context, args ...string) ([]float64, error) {
-	folder, err := j.folder()
+	file, err := cached("java", j.Class, ".java", j.Source)
 	if err != nil {
 		return nil, err
 	}
-	return Measure(ctx, "java", append([]string{"-cp", folder, j.Class}, args...)...)
+	return Measure(ctx, "java", append([]string{"-cp", filepath.Dir(file), j.Class}, args...)...)
 }

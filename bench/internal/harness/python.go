@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -31,11 +30,6 @@ func Python() (string, error) {
 		return "", errors.New("no python3")
 	}
 	return path, nil
-}
-
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
 }
 
 // PythonItself finds the interpreter, for what its standard library offers.
@@ -92,4 +86,24 @@ func command(ctx context.Context, dir, program string, args ...string) error {
 		return fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), strings.Join(args, " "), err, out)
 	}
 	return nil
+}
+
+// PythonScript is a program of one file. It is a file in CacheDir while it runs,
+// because multiprocessing imports it again in the processes that it starts.
+type PythonScript struct {
+	Name   string // without a suffix, a valid name of a module
+	Source string
+}
+
+// Measure runs the script; see the function Measure.
+func (p PythonScript) Measure(ctx context.Context, args ...string) ([]float64, error) {
+	python, err := Python()
+	if err != nil {
+		return nil, err
+	}
+	file, err := cached("scripts", p.Name, ".py", p.Source)
+	if err != nil {
+		return nil, err
+	}
+	return Measure(ctx, python, append([]string{file}, args...)...)
 }
