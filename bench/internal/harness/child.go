@@ -37,13 +37,16 @@ func runChild(ctx context.Context, c cell) sample {
 	cmd := exec.CommandContext(ctx, program)
 	cmd.Env = append(os.Environ(), cellVariable+"="+string(text))
 	cmd.Stdout, cmd.Stderr = &out, &complaints
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Second
 	ownGroup(cmd)
 
 	watch := watchCPU()
 	err = startPlaced(cmd, c.Params.Placement)
 	if err == nil {
 		err = cmd.Wait()
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // what it left behind holds its output; that ends with reap
 	}
 	reap()
 	s := sample{}
