@@ -35,7 +35,9 @@ func runChild(ctx context.Context, c cell) sample {
 	var out bytes.Buffer
 	var complaints tail
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append(os.Environ(), cellVariable+"="+string(text))
+	// A program with the race detector sleeps for a second before it exits, unless told.
+	cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, os.Environ()...)
+	cmd.Env = append(cmd.Env, cellVariable+"="+string(text))
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	cmd.WaitDelay = time.Second
 	ownGroup(cmd)
