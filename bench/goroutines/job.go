@@ -131,6 +131,21 @@ func (j *job) check() error {
 	return nil
 }
 
+// addsUp tells whether the results of a job's tasks add up to their number.
+func addsUp(sum int, j *job) error {
+	if sum != j.tasks {
+		return fmt.Errorf("results of %d tasks add up to %d", j.tasks, sum)
+	}
+	return nil
+}
+
+func total(results []int) (sum int) {
+	for _, v := range results {
+		sum += v
+	}
+	return sum
+}
+
 // turn is work that a compiler does not leave out: n steps of a xorshift generator.
 func turn(n int) {
 	x := uint64(n) | 1

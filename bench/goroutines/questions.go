@@ -31,9 +31,15 @@ func Group() harness.Group {
 		Title:     "Pools of goroutines",
 		Questions: questions(),
 		Systems: []harness.System{
-			gopoolSubmit(),
-			goStatement(),
-			channelWorkers(),
+			gopoolSubmit(), gopoolFunc(),
+			loop(), goStatement(), goResults(),
+			channelWorkers(), channelUnbuffered(), channelResults(),
+			errgroups(),
+			antsSubmit(), antsGeneric(),
+			pondGo(), pondResults(),
+			concPool(), concResults(),
+			workerpools(),
+			loAsync(),
 		},
 	}
 }

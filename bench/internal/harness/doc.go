@@ -33,7 +33,7 @@
 //
 // A peer in another language is a program that measures itself, called with
 // [Measure], or a [PythonScript], a [Java] program, a [Crate]; a peer that need not be there is looked for by Find: [Module], [Go],
-// [Program], [PythonItself], [PythonPackage], [Java], [Crate]. What has to be
+// [Program], [PythonStdlib], [PythonPackage], [Java], [Crate]. What has to be
 // fetched is fetched by Install, into [CacheDir], when the user says -install.
 //
 // If an adapter starts this program again for a role of its own (a server, a

@@ -32,13 +32,19 @@ func Python() (string, error) {
 	return path, nil
 }
 
-// PythonItself finds the interpreter, for what its standard library offers.
-func PythonItself(ctx context.Context) (string, error) {
-	python, err := Python()
-	if err != nil {
-		return "", err
+// PythonStdlib returns a Find for modules of the standard library, such as
+// "multiprocessing": small installations leave some out.
+func PythonStdlib(modules ...string) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		python, err := Python()
+		if err != nil {
+			return "", err
+		}
+		const program = `import importlib, sys
+for name in sys.argv[1:]: importlib.import_module(name)
+print("CPython", sys.version.split()[0])`
+		return firstLine(ctx, python, append([]string{"-c", program}, modules...)...)
 	}
-	return firstLine(ctx, python, "-c", "import sys; print('CPython', sys.version.split()[0])")
 }
 
 // PythonPackage returns a Find for an installed distribution, such as "pebble".
