@@ -45,14 +45,14 @@ func concPool() harness.System {
 func concResults() harness.System {
 	return adapter{
 		results: func(j *job) (int, error) {
-			return j.batches(func(n int) (int, error) {
-				// A pool has one end, so each submitter has its own.
-				p := pool.NewWithResults[int]().WithMaxGoroutines(max(1, j.workers/j.submitters))
+			p := pool.NewWithResults[int]().WithMaxGoroutines(j.workers)
+			err := j.submit(func(n int) error {
 				for range n {
 					p.Go(value)
 				}
-				return total(p.Wait()), nil
+				return nil
 			})
+			return total(p.Wait()), err
 		},
 		double: func(workers int, in []int) ([]int, error) {
 			// Its results come in any order, so the elements are written in place.

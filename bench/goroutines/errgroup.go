@@ -26,21 +26,21 @@ func errgroups() harness.System {
 			return g.Wait()
 		},
 		results: func(j *job) (int, error) {
-			return j.batches(func(n int) (sum int, err error) {
-				// Each submitter has a group, as its results are its own.
-				g := group(max(1, j.workers/j.submitters))
-				results := make([]int, n)
-				for i := range results {
+			g := group(j.workers)
+			results := make([]int, j.tasks)
+			if err := j.submitRanges(func(from, to int) error {
+				for i := from; i < to; i++ {
 					g.Go(func() (err error) {
 						results[i], err = valueErr()
 						return err
 					})
 				}
-				if err := g.Wait(); err != nil {
-					return 0, err
-				}
-				return total(results), nil
-			})
+				return nil
+			}); err != nil {
+				return 0, err
+			}
+			err := g.Wait()
+			return total(results), err
 		},
 		double: func(workers int, in []int) ([]int, error) {
 			g := group(workers)

@@ -2,6 +2,7 @@ package goroutines
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"sync"
@@ -81,24 +82,24 @@ var (
 // submit lets the submitters submit, each its share of the tasks, and returns when
 // they have.
 func (j *job) submit(some func(n int) error) error {
+	return j.submitRanges(func(from, to int) error { return some(to - from) })
+}
+
+// submitRanges is submit for those who number the tasks of all submitters.
+func (j *job) submitRanges(some func(from, to int) error) error {
 	if j.submitters == 1 {
 		j.expect(j.tasks)
-		return some(j.tasks)
+		return some(0, j.tasks)
 	}
 	errs := make([]error, j.submitters)
 	var wg sync.WaitGroup
 	for s := range j.submitters {
-		n := j.tasks*(s+1)/j.submitters - j.tasks*s/j.submitters
-		j.expect(n)
-		wg.Go(func() { errs[s] = some(n) })
+		from, to := j.tasks*s/j.submitters, j.tasks*(s+1)/j.submitters
+		j.expect(to - from)
+		wg.Go(func() { errs[s] = some(from, to) })
 	}
 	wg.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (j *job) expect(n int) { j.expected.Add(int64((n + sampleOf - 1) / sampleOf)) }

@@ -40,6 +40,10 @@ func Group() harness.Group {
 			concPool(), concResults(),
 			workerpools(),
 			loAsync(),
+			javaPool("java-forkjoin", "forkjoin", "java.util.concurrent.ForkJoinPool: execute, submit and get; a parallel stream for maps", 8),
+			javaPool("java-fixed", "fixed", "Executors.newFixedThreadPool: execute, submit and get", 8),
+			javaPool("java-virtual", "virtual", "Executors.newVirtualThreadPerTaskExecutor: execute, submit and get", 21),
+			rayon(), tokio(),
 		},
 	}
 }
@@ -59,7 +63,7 @@ func questions() []harness.Question {
 		},
 		{
 			Name:    resultTask,
-			Asks:    "What does an empty task cost whose result is read, in ns a task, by workers x submitters, each with at most 4096 results unread?",
+			Asks:    "What does an empty task cost whose result is read, in ns a task, by workers x submitters, each with at most 4096 results unread, or all of them where only a group as a whole can be waited for?",
 			Metrics: ns,
 			Cases:   grid(0),
 		},

@@ -47,7 +47,10 @@ func (j Java) compile(ctx context.Context) error {
 	if err != nil || isFile(strings.TrimSuffix(file, ".java")+".class") {
 		return err
 	}
-	return command(ctx, filepath.Dir(file), "javac", file)
+	if err := command(ctx, filepath.Dir(file), "javac", file); err != nil {
+		return Broken(err)
+	}
+	return nil
 }
 
 // Measure runs the program; see the function Measure.

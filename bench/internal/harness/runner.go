@@ -2,6 +2,7 @@ package harness
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -74,10 +75,13 @@ func (r *Runner) Run(ctx context.Context) ([]Result, error) {
 		for _, s := range g.Systems {
 			c := contestant{system: s, status: Measured}
 			version, err := s.Find(ctx)
-			if err != nil {
+			var unfit *broken
+			switch c.version = version; {
+			case errors.As(err, &unfit):
+				c.status, c.reason = Failed, err.Error()
+			case err != nil:
 				c.status, c.reason = Missing, err.Error()
 			}
-			c.version = version
 			found[s.Name] = c
 		}
 		for _, q := range g.Questions {

@@ -17,7 +17,8 @@ type System struct {
 	// question is what the others are compared with.
 	Ours bool
 	// Find returns the version of the system, or the reason why it cannot be used
-	// here. It is called once, in the runner's process, before the first question.
+	// here; one that Broken made is a failure. It is called once, in the runner's
+	// process, before the first question.
 	Find func(ctx context.Context) (version string, missing error)
 	// Install gets what Find misses, into CacheDir; nil if there is nothing to get.
 	// It is called for -install only, and only if Find has failed.
@@ -38,6 +39,14 @@ type System struct {
 // is reported as FAILED and spoils the exit code. A case that the system cannot be
 // asked is a Decline.
 type Run func(ctx context.Context, p Params) ([]float64, error)
+
+// Broken returns the error of a Find whose system is here, but cannot be used because
+// the adapter does not fit it: FAILED, not missing.
+func Broken(err error) error { return &broken{err} }
+
+type broken struct{ error }
+
+func (b *broken) Unwrap() error { return b.error }
 
 // Decline returns the error of a Run that cannot be asked this case, as opposed to
 // one that failed.

@@ -78,13 +78,14 @@ func (r row) aside() string {
 }
 
 func aside(r *harness.Result) string {
+	reason := strings.ReplaceAll(r.Reason, "\n", "\n      ")
 	switch r.Status {
 	case harness.Failed:
-		return "FAILED: " + r.Reason
+		return "FAILED: " + reason
 	case harness.Missing:
-		return "not here: " + r.Reason
+		return "not here: " + reason
 	}
-	return "not asked: " + r.Reason
+	return "not asked: " + reason
 }
 
 // values formats a measured cell: median, spread, ratio to ours. A star marks one
