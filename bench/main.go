@@ -11,6 +11,7 @@ import (
 
 	"github.com/futures-go/futures/bench/goroutines"
 	"github.com/futures-go/futures/bench/internal/harness"
+	"github.com/futures-go/futures/bench/ipc"
 	"github.com/futures-go/futures/bench/processes"
 	"github.com/futures-go/futures/procpool"
 )
@@ -20,6 +21,7 @@ func catalog() harness.Catalog {
 	return harness.Catalog{Groups: []harness.Group{
 		goroutines.Group(),
 		processes.Group(),
+		ipc.Group(),
 	}}
 }
 
