@@ -35,10 +35,11 @@ type pythonPeer struct {
 	script      harness.PythonScript
 	// distribution is what pip knows it by; empty for the standard library.
 	distribution string
-	// heavy marks one that takes so long to start that -quick goes without it.
-	heavy bool
+	heavy        bool // see harness.System
 	// mapsOnly marks one that has no way to hand over a single task.
 	mapsOnly bool
+	// unnoticed tells why the future of a killed worker's task does not fail.
+	unnoticed string
 }
 
 func pythonPeers() []harness.System {
@@ -46,7 +47,7 @@ func pythonPeers() []harness.System {
 	for _, p := range []pythonPeer{
 		{name: "processpoolexecutor", about: "CPython's concurrent.futures.ProcessPoolExecutor",
 			script: harness.PythonScript{Name: "processpoolexecutor", Source: processPoolExecutorPy}},
-		{name: "multiprocessing-pool", about: "CPython's multiprocessing.Pool, apply_async and map",
+		{name: "multiprocessing-pool", about: "CPython's multiprocessing.Pool, apply_async and map", unnoticed: "it never fails: whoever waits for it waits forever",
 			script: harness.PythonScript{Name: "multiprocessingpool", Source: multiprocessingPoolPy}},
 		{name: "pebble", about: "pebble.ProcessPool, schedule and map", distribution: "pebble", heavy: true,
 			script: harness.PythonScript{Name: "pebblepool", Source: pebblePy}},
@@ -54,7 +55,7 @@ func pythonPeers() []harness.System {
 			script: harness.PythonScript{Name: "lokypool", Source: lokyPy}},
 		{name: "joblib", about: "joblib.Parallel, whose processes are loky's", distribution: "joblib", heavy: true, mapsOnly: true,
 			script: harness.PythonScript{Name: "joblibpool", Source: joblibPy}},
-		{name: "dask", about: "dask.distributed, a LocalCluster of processes", distribution: "distributed", heavy: true,
+		{name: "dask", about: "dask.distributed, a LocalCluster of processes", distribution: "distributed", heavy: true, unnoticed: "the task is run again",
 			script: harness.PythonScript{Name: "daskpool", Source: daskPy}},
 		{name: "ray", about: "Ray's remote functions, and its multiprocessing.Pool for maps", distribution: "ray", heavy: true,
 			script: harness.PythonScript{Name: "raypool", Source: rayPy}},
@@ -67,7 +68,8 @@ func pythonPeers() []harness.System {
 func (p pythonPeer) system() harness.System {
 	p.script.Source = pythonQuestions + "\n\n" + p.script.Source
 	s := harness.System{
-		Name: p.name, About: p.about, Find: harness.PythonStdlib("multiprocessing", "concurrent.futures"),
+		Name: p.name, About: p.about, Heavy: p.heavy,
+		Find:    harness.PythonStdlib("multiprocessing", "concurrent.futures"),
 		Answers: map[string]harness.Run{}, Declines: map[string]string{},
 	}
 	if p.distribution != "" {
@@ -79,10 +81,11 @@ func (p pythonPeer) system() harness.System {
 			s.Declines[question] = "has maps only"
 			continue
 		}
+		if question == notice && p.unnoticed != "" {
+			s.Declines[question] = p.unnoticed
+			continue
+		}
 		s.Answers[question] = func(ctx context.Context, params harness.Params) ([]float64, error) {
-			if p.heavy && params.Quick {
-				return nil, harness.Decline("left out of -quick: it takes long to start")
-			}
 			text, err := json.Marshal(params)
 			if err != nil {
 				return nil, fmt.Errorf("parameters: %w", err)
