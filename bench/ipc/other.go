@@ -49,7 +49,7 @@ func serveOther(s side) error {
 		switch b[0] {
 		case orderTake:
 			var t tally
-			if err = t.take(s, size, n); err == nil {
+			if err = t.take(s, size, n, true); err == nil {
 				err = s.send(binary.LittleEndian.AppendUint64(nil, uint64(t.Counts[0])))
 			}
 		case orderEcho:
@@ -103,9 +103,9 @@ type tally struct {
 	Sums   [2]int64 // of the numbers of the messages
 }
 
-// take takes n messages. Those of each producer come in order; if there is one
-// producer and one consumer, all of them do.
-func (t *tally) take(s side, size, n int) error {
+// take takes n messages. Those of each producer come in order; alone, a consumer gets
+// every one of them.
+func (t *tally) take(s side, size, n int, alone bool) error {
 	var b []byte
 	var last [2]int64 // the last number and 1
 	for range n {
@@ -117,8 +117,8 @@ func (t *tally) take(s side, size, n int) error {
 			return fmt.Errorf("a message of %d bytes, not %d", len(b), size)
 		}
 		i, producer := int64(binary.LittleEndian.Uint64(b)), b[8]&1
-		if i < last[producer] || b[size-1] != byte(i) {
-			return fmt.Errorf("message %d of producer %d after %d: out of order, or torn", i, producer, last[producer]-1)
+		if i < last[producer] || alone && i > last[producer] || b[size-1] != byte(i) {
+			return fmt.Errorf("message %d of producer %d after %d: lost, out of order, or torn", i, producer, last[producer]-1)
 		}
 		t.Counts[producer]++
 		t.Sums[producer] += i

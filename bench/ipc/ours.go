@@ -71,7 +71,7 @@ var (
 		return true, give(p.Link.side(), p.Producer, p.Size, p.N)
 	})
 	defTake = futures.Define("bench.ipc.take", func(_ context.Context, p portion) (t tally, err error) {
-		err = t.take(p.Link.side(), p.Size, p.N)
+		err = t.take(p.Link.side(), p.Size, p.N, false)
 		return t, err
 	})
 )

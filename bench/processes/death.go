@@ -34,7 +34,7 @@ func (a adapter) prepare(ctx context.Context, p harness.Params) (d *death, err e
 	if d.folder, err = os.MkdirTemp("", "bench-"); err != nil {
 		return nil, err
 	}
-	if d.workers, err = a.open(1); err != nil {
+	if d.workers, err = a.open(1, p.Tasks); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(d.folder))
 	}
 	file := filepath.Join(d.folder, "pid")
@@ -119,7 +119,7 @@ func (a adapter) recovery(ctx context.Context, p harness.Params) ([]float64, err
 			lost++
 		}
 		_ = d.workers.close() // of what is dead
-		another, err := a.open(1)
+		another, err := a.open(1, 0)
 		if err == nil {
 			err = oneCall(another, 1)
 			next = time.Now()

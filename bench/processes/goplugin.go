@@ -14,7 +14,7 @@ import (
 )
 
 func pluginNetRPC() harness.System {
-	return adapter{restarts: true, open: func(n int) (workers, error) {
+	return adapter{restarts: true, open: func(n, _ int) (workers, error) {
 		return newFleet(n, func() (workers, error) { return startPlugin("plugin-netrpc", plugin.ProtocolNetRPC) })
 	}}.answers(harness.System{
 		Name:  "go-plugin-netrpc",
@@ -24,7 +24,7 @@ func pluginNetRPC() harness.System {
 }
 
 func pluginGRPC() harness.System {
-	return adapter{restarts: true, open: func(n int) (workers, error) {
+	return adapter{restarts: true, open: func(n, _ int) (workers, error) {
 		return newFleet(n, func() (workers, error) { return startPlugin("plugin-grpc", plugin.ProtocolGRPC) })
 	}}.answers(harness.System{
 		Name:  "go-plugin-grpc",

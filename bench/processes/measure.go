@@ -17,8 +17,8 @@ import (
 // python/questions.py, one by one the same.
 
 // opened returns workers that are there and have worked.
-func (a adapter) opened(n int) (workers, error) {
-	w, err := a.open(n)
+func (a adapter) opened(n, queue int) (workers, error) {
+	w, err := a.open(n, queue)
 	if err != nil {
 		return nil, err
 	}
@@ -35,8 +35,8 @@ func (a adapter) opened(n int) (workers, error) {
 }
 
 // with opens workers for a measurement, and closes them.
-func (a adapter) with(n int, measure func(w workers) ([]float64, error)) ([]float64, error) {
-	w, err := a.opened(n)
+func (a adapter) with(n, queue int, measure func(w workers) ([]float64, error)) ([]float64, error) {
+	w, err := a.opened(n, queue)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +107,7 @@ func together(d time.Duration, n int, work func(g int, over *atomic.Bool) (done 
 }
 
 func (a adapter) roundTrip(_ context.Context, p harness.Params) ([]float64, error) {
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		call := func(i int) error { return oneCall(w, int64(i)) }
 		if _, err := times(p.Time/4, 50, time.Microsecond, call); err != nil {
 			return nil, err
@@ -121,7 +121,7 @@ func (a adapter) roundTrip(_ context.Context, p harness.Params) ([]float64, erro
 }
 
 func (a adapter) calls(_ context.Context, p harness.Params) ([]float64, error) {
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		rate, err := perSecond(p.Time, p.Submitters, func(_, i int) error { return oneCall(w, int64(i)) })
 		return []float64{rate}, err
 	})
@@ -133,7 +133,7 @@ func (a adapter) calls(_ context.Context, p harness.Params) ([]float64, error) {
 const submitters = 4
 
 func (a adapter) pipelined(ctx context.Context, p harness.Params) ([]float64, error) {
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		pipe, can := w.(pipeliner)
 		if !can {
 			rate, err := perSecond(p.Time, p.InFlight, func(_, i int) error { return oneCall(w, int64(i)) })
@@ -164,7 +164,7 @@ func (a adapter) pipelined(ctx context.Context, p harness.Params) ([]float64, er
 
 func (a adapter) echoes(_ context.Context, p harness.Params) ([]float64, error) {
 	payload := pattern(p.Payload)
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		rate, err := perSecond(p.Time, p.InFlight, func(_, i int) error {
 			b, err := w.echo(payload)
 			if err == nil && (len(b) != len(payload) || i%16 == 0 && !bytes.Equal(b, payload)) {
@@ -187,7 +187,7 @@ func pattern(n int) []byte {
 
 func (a adapter) argument(_ context.Context, p harness.Params) ([]float64, error) {
 	payload := pattern(p.Payload)
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		call := func(int) error {
 			n, err := w.bytes(nameLength, payload)
 			return checked(n, int64(len(payload)), err)
@@ -207,7 +207,7 @@ func (a adapter) coldStart(_ context.Context, p harness.Params) ([]float64, erro
 	var all []float64
 	for began := time.Now(); len(all) == 0 || time.Since(began) < p.Time; {
 		start := time.Now()
-		w, err := a.open(p.Workers)
+		w, err := a.open(p.Workers, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -226,7 +226,7 @@ func (a adapter) mapItem(_ context.Context, p harness.Params) ([]float64, error)
 	for i := range numbers {
 		numbers[i] = int64(i)
 	}
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		m := w.(mapper)
 		if _, err := m.mapAll(numbers[:1000]); err != nil {
 			return nil, err
@@ -259,7 +259,7 @@ func (a adapter) sums(_ context.Context, p harness.Params) ([]float64, error) {
 		one = time.Since(start)
 	}
 	const many = 8
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		var ratios []float64
 		for len(ratios) == 0 || !p.Quick && len(ratios) < 3 {
 			start := time.Now()
@@ -290,7 +290,7 @@ func (a adapter) sums(_ context.Context, p harness.Params) ([]float64, error) {
 }
 
 func (a adapter) queued(ctx context.Context, p harness.Params) ([]float64, error) {
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, p.Tasks, func(w workers) ([]float64, error) {
 		pipe := w.(pipeliner)
 		fs := make([]future, p.Tasks)
 		start := time.Now()
@@ -308,7 +308,7 @@ func (a adapter) queued(ctx context.Context, p harness.Params) ([]float64, error
 }
 
 func (a adapter) shortTask(_ context.Context, p harness.Params) ([]float64, error) {
-	return a.with(p.Workers, func(w workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
 		var over atomic.Bool
 		long := make(chan error, 1)
 		go func() {

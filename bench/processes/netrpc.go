@@ -14,7 +14,7 @@ import (
 )
 
 func netRPC() harness.System {
-	return adapter{open: func(n int) (workers, error) { return newFleet(n, startNetRPC) }}.answers(harness.System{
+	return adapter{open: func(n, _ int) (workers, error) { return newFleet(n, startNetRPC) }}.answers(harness.System{
 		Name:  "net-rpc",
 		About: "a floor: net/rpc, Client.Go and Call, with gob over a Unix socket to a process",
 		Find:  harness.Go,

@@ -17,7 +17,7 @@ import (
 )
 
 func barePipe() harness.System {
-	return adapter{open: func(n int) (workers, error) { return newFleet(n, startPipe) }}.answers(harness.System{
+	return adapter{open: func(n, _ int) (workers, error) { return newFleet(n, startPipe) }}.answers(harness.System{
 		Name:  "pipe",
 		About: "a floor: frames of bytes over a pipe to a process and back, which serves them in order",
 		Find:  harness.Go,

@@ -12,8 +12,8 @@ import (
 )
 
 func sharedPool() harness.System {
-	return adapter{pool: true, open: func(n int) (workers, error) {
-		return openPool(procpool.Options{Workers: n})
+	return adapter{pool: true, open: func(n, queue int) (workers, error) {
+		return openPool(procpool.Options{Workers: n, Queue: queue})
 	}}.answers(harness.System{
 		Name:  "procpool",
 		About: "Func.Submit, Future.Result and Func.Map on a procpool, tasks in shared memory on Linux",
@@ -23,8 +23,8 @@ func sharedPool() harness.System {
 }
 
 func isolatedPool() harness.System {
-	return adapter{pool: true, open: func(n int) (workers, error) {
-		return openPool(procpool.Options{Workers: n, Isolated: true})
+	return adapter{pool: true, open: func(n, queue int) (workers, error) {
+		return openPool(procpool.Options{Workers: n, Queue: queue, Isolated: true})
 	}}.answers(harness.System{
 		Name:  "procpool-isolated",
 		About: "the same with Options.Isolated: a pipe for each worker and one task at a time",
@@ -36,11 +36,7 @@ func isolatedPool() harness.System {
 // ourPool is a procpool as workers.
 type ourPool struct{ pool *procpool.Pool }
 
-// roomForAll is more than any question puts into a queue.
-const roomForAll = 2_000_000
-
 func openPool(o procpool.Options) (workers, error) {
-	o.Queue = roomForAll
 	o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil)) // of the workers that are killed on purpose
 	p, err := procpool.New(o)
 	return ourPool{p}, err

@@ -36,8 +36,9 @@ type mapper interface {
 
 // An adapter is what a peer in Go offers.
 type adapter struct {
-	// open starts workers. Those of a pool come with the first tasks or before.
-	open func(workers int) (workers, error)
+	// open starts n processes, those of a pool not before the first tasks. In a pool
+	// there is room for as many tasks that wait; 0 leaves that to the pool.
+	open func(n, queue int) (workers, error)
 	// pool marks a peer that has a queue, gives each task to an idle worker, and
 	// knows what to do when a worker dies.
 	pool bool
