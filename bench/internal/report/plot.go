@@ -19,10 +19,7 @@ import (
 func plotOf(t table) (string, error) {
 	p := plot.New()
 	p.X.Label.Text = t.question.Grows
-	p.Y.Label.Text = t.metric.Unit
-	if t.metric.Name != "" {
-		p.Y.Label.Text = t.metric.Name + ", " + t.metric.Unit
-	}
+	p.Y.Label.Text = t.measure()
 	logarithmic(&p.X)
 	logarithmic(&p.Y)
 	p.Add(plotter.NewGrid())

@@ -64,7 +64,7 @@ func TestTables(t *testing.T) {
 	const want = `
 What does <it> cost?
 
-  cost p50, ns (lower is better)
+  cost: p50, ns (lower is better)
          2x1                    8x64
   ours   100 [99.0..101] 1.00x  1.50 [0.5..2.50] 0.015x
   peer   250 [249..251] 2.50x   1234 [1234..1236] 12.3x*
@@ -76,7 +76,7 @@ What does <it> cost?
 
 How does it grow?
 
-  growth p50, ns (lower is better)
+  growth: p50, ns (lower is better)
         1                       100
   ours  10.0 [9.00..11.0] 0.1x  11.0 [10.0..12.0] 0.11x
   peer  20.0 [19.0..21.0] 0.2x  -

@@ -54,11 +54,15 @@ func tables(q harness.Question, results []harness.Result) []table {
 
 // title names a table.
 func (t table) title() string {
-	title := t.question.Name
-	if t.metric.Name != "" {
-		title += " " + t.metric.Name
+	return fmt.Sprintf("%s: %s (%s is better)", t.question.Name, t.measure(), t.metric.Better)
+}
+
+// measure names what is measured and its unit.
+func (t table) measure() string {
+	if t.metric.Name == "" || t.metric.Name == t.metric.Unit {
+		return t.metric.Unit
 	}
-	return fmt.Sprintf("%s, %s (%s is better)", title, t.metric.Unit, t.metric.Better)
+	return t.metric.Name + ", " + t.metric.Unit
 }
 
 // aside returns what stands in a row instead of values, if nothing was measured:

@@ -50,7 +50,7 @@ fn turns_for(work: Duration) -> u64 {
 /// Calls a round with more and more tasks; returns the nanoseconds of one.
 fn grow(p: &Params, mut round: impl FnMut(usize) -> Duration) -> f64 {
     const MOST: usize = 4_000_000;
-    let mut n = 1024.max(100 * p.workers);
+    let mut n = 1024.max(10 * p.workers);
     round(n); // the threads start
     loop {
         let took = round(n);
