@@ -226,9 +226,8 @@ func (m *mapped) contend(does string, start, end time.Time) int64 {
 // bareMemory is a process that gets descriptors over a socket. What it is told is a
 // byte: the number of a mapping that it has, or that a descriptor comes with it.
 type bareMemory struct {
-	conn  *net.UnixConn
-	cmd   *exec.Cmd
-	asked bool
+	conn *net.UnixConn
+	cmd  *exec.Cmd
 }
 
 const (
