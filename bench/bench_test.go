@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"io"
 	"os"
 	"os/exec"
@@ -21,6 +22,8 @@ import (
 
 // commandVariable makes a process of the test binary the command, with arguments.
 const commandVariable = "BENCH_TEST_COMMAND"
+
+var heavy = flag.Bool("heavy", false, "ask also the peers that take seconds to start")
 
 func TestMain(m *testing.M) {
 	procpool.ServeIfWorker()
@@ -53,8 +56,17 @@ func TestVersions(t *testing.T) {
 // TestEveryAdapter asks every system every question once, at the sizes of -quick and
 // for no longer than a run must. A peer that is not on this machine is skipped; one
 // that is here and fails, or whose work is wrong, fails the test.
+// With -heavy, those that -quick leaves out are asked too.
 func TestEveryAdapter(t *testing.T) {
-	all := catalog().Quick()
+	all := catalog()
+	if *heavy {
+		for _, g := range all.Groups {
+			for i := range g.Systems {
+				g.Systems[i].Heavy = false
+			}
+		}
+	}
+	all = all.Quick()
 	runner := &harness.Runner{
 		Catalog: all,
 		Options: harness.Options{Repetitions: 1, Attempts: 1, Time: time.Millisecond, Limit: time.Minute, Quick: true},

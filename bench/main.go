@@ -11,6 +11,8 @@ import (
 
 	"github.com/futures-go/futures/bench/goroutines"
 	"github.com/futures-go/futures/bench/internal/harness"
+	"github.com/futures-go/futures/bench/ipc"
+	"github.com/futures-go/futures/bench/processes"
 	"github.com/futures-go/futures/procpool"
 )
 
@@ -18,6 +20,8 @@ import (
 func catalog() harness.Catalog {
 	return harness.Catalog{Groups: []harness.Group{
 		goroutines.Group(),
+		processes.Group(),
+		ipc.Group(),
 	}}
 }
 

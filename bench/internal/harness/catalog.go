@@ -145,6 +145,7 @@ func (c Catalog) Only(names []string) (Catalog, error) {
 func (c Catalog) Quick() Catalog {
 	var part Catalog
 	for _, g := range c.Groups {
+		g.Systems = keep(g.Systems, func(s System) bool { return !s.Heavy })
 		g.Questions = slices.Clone(g.Questions)
 		for i := range g.Questions {
 			q := &g.Questions[i]

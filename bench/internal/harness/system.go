@@ -16,6 +16,8 @@ type System struct {
 	// Ours marks this library. The first such system of a group that answers a
 	// question is what the others are compared with.
 	Ours bool
+	// Heavy marks what takes seconds to start: -quick leaves it out.
+	Heavy bool
 	// Find returns the version of the system, or the reason why it cannot be used
 	// here; one that Broken made is a failure. It is called once, in the runner's
 	// process, before the first question.
