@@ -440,17 +440,7 @@ func TestLargeArgumentsAndValues(t *testing.T) {
 			t.Errorf("%d bytes: %d, %v", size, len(v), err)
 		}
 	}
-	waitFor(t, "objects are removed", func() bool {
-		store, err := p.conn.JS.ObjectStore(ctx, p.conn.Names.Blobs())
-		if err != nil {
-			t.Fatal(err)
-		}
-		status, err := store.Status(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return status.Size() < 10<<10 // what says that they were deleted
-	})
+	waitFor(t, "blobs are removed", func() bool { return stored(t, p, p.conn.Names.Blobs()) == 0 })
 }
 
 var same = futures.Define("client.same", func(_ context.Context, s string) (string, error) { return s, nil })

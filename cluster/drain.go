@@ -53,7 +53,7 @@ func (w *worker) stopTaking() (held []*message) {
 		w.held[level] = nil
 	}
 	for _, m := range held {
-		m.phase = phaseSettling
+		w.settles(m)
 	}
 	w.mu.Unlock()
 	select {
@@ -91,7 +91,7 @@ func (w *worker) idleWithin(timeout time.Duration) bool {
 func (w *worker) stopTasks() {
 	var tasks []*futures.Task
 	w.mu.Lock()
-	for _, m := range w.messages {
+	for m := range w.messages {
 		m.stopping.Store(stopDrained)
 		for _, it := range m.items {
 			if t := it.task.Load(); t != nil && !it.ended.Load() {
@@ -111,19 +111,22 @@ func (w *worker) abandon() error {
 	var left []*message
 	stuck := 0
 	w.mu.Lock()
-	for id, m := range w.messages {
+	for m := range w.messages {
 		if m.phase != phaseStarted {
 			continue
 		}
-		m.phase = phaseSettling // finish will leave it alone, if that ever comes
+		w.settles(m) // finish will leave it alone, if that ever comes
+		delete(w.messages, m)
 		n := m.rest()
-		w.messages[id] = n
 		left = append(left, n)
 		for _, it := range n.items {
 			if it.back {
 				stuck++
 			}
 		}
+	}
+	for _, n := range left {
+		w.messages[n] = struct{}{}
 	}
 	w.abandoned = stuck > 0
 	w.mu.Unlock()

@@ -68,37 +68,29 @@ func (w *worker) settle(m *message) { w.requeue(m, nil) }
 // both store is the same (W1): ids are made of the message's sequence number.
 func (w *worker) requeue(m *message, loss *envelope.Loss) bool {
 	there, err := w.resultOf(m)
-	if !there && err == nil {
-		err = w.requeueItems(m, loss)
+	if there || err != nil {
+		w.over(m, err)
+		return false
 	}
+	if err := w.requeueItems(m, loss); err != nil {
+		w.over(m, err)
+		return false
+	}
+	w.over(m, nil)
+	return true
+}
+
+// over ends the settling of a message.
+func (w *worker) over(m *message, err error) {
 	w.vacate(m)
-	switch {
-	case err != nil:
+	if err != nil {
 		// The connection is closed, or this user may not do it: the lease ends, and another worker
 		// sees to it.
 		w.log.Error("cluster: a task is not given back", "worker", w.opts.Name, "client", m.id.client, "err", err)
 		w.settled(m)
-	case there:
-		w.answered(m)
-	default:
-		w.requeued(m)
+		return
 	}
-	return !there && err == nil
-}
-
-// requeued tells the server that a message is done with, as all that it asks for is in the
-// queue again (W1). That may have come back already, under the same id: then it is next.
-func (w *worker) requeued(m *message) {
-	_ = m.from.Ack()
-	source, sequence := m.source, m.from.Sequence
-	for _, again := range w.settled(m) {
-		if again.Sequence == sequence {
-			_ = again.Ack()
-			continue
-		}
-		again.Polled = true // whatever it answered was counted when it came
-		w.accepted(source, again)
-	}
+	w.answered(m)
 }
 
 // resultOf makes sure that nobody else's result of the message can be accepted from now

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,7 +50,7 @@ func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load
 func (l *load) goesOn(tasks int64) {
 	l.t.Helper()
 	want := l.next.Load() + tasks
-	within(l.t, fmt.Sprintf("%d more tasks", tasks), func() bool { return l.next.Load() >= want })
+	eventually(l.t, fmt.Sprintf("%d more tasks", tasks), func() bool { return l.next.Load() >= want })
 }
 
 // end ends the callers, and returns what became of all tasks.
@@ -62,8 +61,8 @@ func (l *load) end() []runsOf {
 	return readNotes(l.t, l.file, int(l.next.Load()))
 }
 
-// within waits for a state for as long as faults may take.
-func within(t testing.TB, what string, there func() bool) {
+// eventually waits for a state for as long as faults may take.
+func eventually(t testing.TB, what string, there func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(faultPatience); !there(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -144,22 +143,3 @@ func TestServerKilled(t *testing.T) {
 	}
 }
 
-// playNodes starts three nodes, each a process, and returns the URL of all.
-func playNodes(t *testing.T) (nodes [3]*serverProcess, url string) {
-	t.Helper()
-	var routes []string
-	for range nodes { // they are known before the nodes are there
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		routes = append(routes, l.Addr().String())
-		defer func() { _ = l.Close() }()
-	}
-	for i := range nodes {
-		nodes[i] = &serverProcess{proxy: newProxy(t), part: part{
-			Name: fmt.Sprint("node", i), Dir: t.TempDir(), Listen: "127.0.0.1:0", Route: routes[i], Routes: routes,
-		}}
-	}
-	return nodes, ""
-}

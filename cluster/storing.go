@@ -39,6 +39,9 @@ func (w *worker) store(m *message) {
 	size := 0
 	for i, it := range m.items {
 		if it.back {
+			w.mu.Lock()
+			w.settles(m)
+			w.mu.Unlock()
 			w.helpers.Go(func() { w.settle(m) })
 			return
 		}
@@ -98,10 +101,14 @@ func (m *message) resultStored(_ uint64, err error) {
 	}
 }
 
-// answered tells the server that a message is done with, as its result is stored (W1).
+// answered tells the server that a message is done with (W1).
 func (w *worker) answered(m *message) {
 	_ = m.from.Ack() // if it is lost, the message comes again, and its result is there
-	for _, again := range w.settled(m) {
-		_ = again.Ack()
+	w.mu.Lock()
+	again := m.again
+	w.mu.Unlock()
+	for _, from := range again {
+		_ = from.Ack()
 	}
+	w.settled(m)
 }
