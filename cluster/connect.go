@@ -105,7 +105,7 @@ func (p *Pool) open(ctx context.Context) (err error) {
 func (p *Pool) layout(c Connection) stream.Layout {
 	return stream.Layout{
 		Replicas: p.opts.Replicas, MaxStored: p.opts.MaxStored, ResultTTL: p.opts.ResultTTL,
-		Memory: c.Server != nil && c.Server.options.Durability == Memory,
+		Memory: c.Server != nil && c.Server.inMemory(),
 	}
 }
 
