@@ -120,13 +120,19 @@ func newScript(t *testing.T, lease time.Duration) *script {
 			t.Error(err)
 		}
 	})
+	return connectScript(t, server, Connection{Server: server}, lease, true)
+}
+
+// connectScript connects to a server.
+func connectScript(t *testing.T, server *Server, connection Connection, lease time.Duration, memory bool) *script {
+	t.Helper()
 	s := &script{t: t, server: server, client: nuid.Next(), results: make(map[messageID]envelope.Result), changed: make(chan struct{})}
-	connection := Connection{Server: server}
+	var err error
 	if s.conn, err = connection.connect(t.Context(), stream.Client, quiet); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.conn.Close)
-	if err := s.conn.Setup(t.Context(), stream.Layout{Lease: lease, Memory: true, Queues: []string{stream.Default}}); err != nil {
+	if err := s.conn.Setup(t.Context(), stream.Layout{Lease: lease, Memory: memory, Queues: []string{stream.Default}}); err != nil {
 		t.Fatal(err)
 	}
 	if s.publisher, err = s.conn.NewPublisher(); err != nil {

@@ -118,7 +118,7 @@ func newWorker(conn *stream.Conn, opts workerOptions) (*worker, error) {
 		w.executor = w.own
 	}
 	if err := w.begin(); err != nil {
-		w.end()
+		_ = w.end() // only the first error says what is wrong
 		return nil, err
 	}
 	return w, nil
