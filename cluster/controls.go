@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,10 +82,11 @@ func (c *cancels) prune(now time.Time) {
 
 // listen subscribes to what clients tell and ask all workers.
 func (w *worker) listen() error {
-	if _, err := w.conn.Subscribe(w.names.Cancel(), w.cancelled); err != nil {
+	var err error
+	if w.hears, err = w.conn.Subscribe(w.names.Cancel(), w.cancelled); err != nil {
 		return err
 	}
-	_, err := w.conn.Subscribe(w.names.Have(), w.asked)
+	w.has, err = w.conn.Subscribe(w.names.Have(), w.asked)
 	return err
 }
 
@@ -93,41 +95,66 @@ func (w *worker) cancelled(from *nats.Msg) {
 	var r envelope.Refs
 	if err := envelope.ParseCancel(from.Data, &r); err != nil {
 		w.log.Warn("cluster: a cancel that does not decode", "worker", w.opts.Name, "err", err)
+		w.heard.Add(1)
 		return
 	}
 	w.cancels.add(&r, time.Now())
-	dropped := w.cancelItems(&r)
-	if len(dropped) > 0 {
-		_ = w.notify(r.Client, &envelope.Notice{Worker: w.id, Dropped: dropped})
+	if n := w.cancelItems(&r); len(n.Begun)+len(n.Dropped) > 0 {
+		_ = w.notify(r.Client, n)
 	}
+	w.heard.Add(1)
 }
 
-// cancelItems stops what this worker has of the items, and returns those that have not
-// begun and never will.
-func (w *worker) cancelItems(r *envelope.Refs) (dropped []envelope.Ref) {
+// cancelItems stops what this worker has of the items, and returns what the client is to be
+// told: which of them have begun, and which have not and never will.
+func (w *worker) cancelItems(r *envelope.Refs) *envelope.Notice {
 	type given struct {
 		ref  envelope.Ref
 		task *futures.Task
 	}
 	var all []given
+	n := &envelope.Notice{Worker: w.id}
 	w.mu.Lock()
 	w.find(r, func(m *message, it *item) {
 		it.stop.CompareAndSwap(stopNot, stopCancelled)
 		switch t := it.task.Load(); {
-		case t != nil && !it.ended.Load():
+		case it.shut():
+			n.Dropped = append(n.Dropped, m.refOf(it.n))
+		case t == nil || it.ended.Load(): // who is giving it to the executor looks at stop afterwards
+			n.Begun = append(n.Begun, m.refOf(it.n))
+		default:
 			all = append(all, given{m.refOf(it.n), t})
-		case m.phase == phaseHeld:
-			dropped = append(dropped, m.refOf(it.n))
 		}
-		// Who is about to give it to the executor looks at stop afterwards: its outcome tells.
 	})
 	w.mu.Unlock()
 	for _, g := range all {
 		if g.task.Cancel() && g.task.Attempt() == 0 {
-			dropped = append(dropped, g.ref)
+			n.Dropped = append(n.Dropped, g.ref)
+		} else {
+			n.Begun = append(n.Begun, g.ref)
 		}
 	}
-	return dropped
+	return n
+}
+
+// hearCancels returns when the cancels have been dealt with that the server sent before
+// what this worker is about to begin.
+func (w *worker) hearCancels() {
+	heard := w.heard.Load()
+	target := int64(-1)
+	for {
+		pending, _, err := w.hears.Pending() // one counts until it has been dealt with
+		if pending <= 0 || err != nil {
+			return
+		}
+		if target < 0 {
+			target = heard + int64(pending)
+		}
+		if w.heard.Load() >= target {
+			return
+		}
+		runtime.Gosched()
+	}
 }
 
 // find calls do for each of the items that this worker has. The caller holds w.mu.

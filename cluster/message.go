@@ -42,6 +42,7 @@ type message struct {
 	arrived int64 // on the worker's clock
 	began   int64 // when it was given a slot
 	leased  int64 // when the lease was last extended
+	slot    bool  // it has one
 	told    bool  // the client knows that all of it has begun
 	asleep  bool  // counted in slots.waiting
 	retryAt int64 // when its result is to be published again; 0 if that is not needed
@@ -73,6 +74,7 @@ type item struct {
 
 	task    atomic.Pointer[futures.Task] // once it was given to the executor
 	stop    atomic.Uint32                // as message.stopping, for this one
+	gate    atomic.Uint32                // whether it begins is decided once: see pass and shut
 	ended   atomic.Bool                  // its outcome is there
 	release context.CancelFunc           // of its deadline; nil without
 	bad     bool                         // its argument does not decode; the starter's
@@ -82,8 +84,25 @@ type item struct {
 	shown   bool                         // the client has its outcome, and waits for the message's; guarded by worker.mu
 	payload []byte                       // memory of the outcome
 
+	argument []byte // if it was in the object store
+
 	fill func(in any) error  // it.decode
 	done func(*futures.Task) // it.resolved
+}
+
+const (
+	gateOpen   = iota
+	gatePassed // it was given to the executor, or is about to be
+	gateShut   // it never will be
+)
+
+// pass is called before the item is given to the executor. If it reports false, that must
+// not be.
+func (it *item) pass() bool { return it.gate.CompareAndSwap(gateOpen, gatePassed) }
+
+// shut makes sure that the item is never given to the executor, or reports false if it was.
+func (it *item) shut() bool {
+	return it.gate.CompareAndSwap(gateOpen, gateShut) || it.gate.Load() == gateShut
 }
 
 // keptPayload bounds the memory for an outcome that is kept for the next.
@@ -100,6 +119,7 @@ func (m *message) reset() {
 	for _, it := range m.items {
 		it.task.Store(nil)
 		it.stop.Store(stopNot)
+		it.gate.Store(gateOpen)
 		it.ended.Store(false)
 		it.fn, it.release, it.bad, it.back, it.why, it.told, it.shown = nil, nil, false, false, "", false, false
 		if cap(it.payload) > keptPayload {
@@ -218,11 +238,12 @@ func (it *item) start() {
 	m := it.message
 	w := m.worker
 	spec := &m.task.Items[it.n]
-	switch {
-	case it.stop.Load() != stopNot || m.stopping.Load() != stopNot || w.cancels.have(m.task.Client, m.refOf(it.n)):
+	if it.reason() != stopNot || w.cancels.have(m.task.Client, m.refOf(it.n)) {
+		it.shut()
 		it.stopped()
 		return
-	case it.fn.err != nil:
+	}
+	if it.fn.err != nil {
 		it.refuse(fmt.Errorf("function %q: %w", spec.Function, it.fn.err))
 		return
 	}
@@ -238,9 +259,13 @@ func (it *item) start() {
 	if spec.Deadline > 0 {
 		ctx, it.release = context.WithDeadline(ctx, time.Unix(0, spec.Deadline))
 	}
+	if !it.pass() {
+		it.stopped()
+		return
+	}
 	t := it.fn.def.Submit(ctx, w.executor, it.fill, it.done, options(spec)...)
 	it.task.Store(t)
-	if it.stop.Load() != stopNot || m.stopping.Load() != stopNot {
+	if it.reason() != stopNot {
 		t.Cancel()
 	}
 }
@@ -265,7 +290,11 @@ func options(spec *envelope.Item) (opts []futures.Option) {
 // decode is the fill of the item's task.
 func (it *item) decode(in any) error {
 	spec := &it.message.task.Items[it.n]
-	if err := codec.Decode(spec.Argument, in); err != nil {
+	argument := spec.Argument
+	if it.argument != nil {
+		argument, it.argument = it.argument, nil
+	}
+	if err := codec.Decode(argument, in); err != nil {
 		it.bad = true
 		return fmt.Errorf("argument of %s: %w", spec.Function, err)
 	}

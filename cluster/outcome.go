@@ -47,8 +47,12 @@ func (it *item) outcomeOf(t *futures.Task, attempts int) (envelope.Kind, []byte)
 			return envelope.Refused, codec.AppendError(buf, fmt.Errorf("value of %s: %w", name, err), "")
 		}
 		return envelope.Value, payload
-	case it.reason() >= stopDrained && t.State() == futures.Cancelled:
-		it.back, it.why = true, "its worker ended"
+	case t.State() == futures.Cancelled && it.reason() >= stopDrained:
+		if spec := &it.message.task.Items[it.n]; attempts > 0 && spec.AtMost == 0 {
+			// It may run only once, and has begun.
+			return envelope.Lost, codec.AppendError(buf, errors.New(endedWhy+" while it ran"), "")
+		}
+		it.back, it.why = true, endedWhy
 		return 0, buf
 	case it.bad:
 		return envelope.Refused, codec.AppendError(buf, err, "")
@@ -69,7 +73,7 @@ func (it *item) notTaken(err error, buf []byte) (envelope.Kind, []byte) {
 		w.fail(err)
 		it.back, it.why = true, "the executor of its worker is "+err.Error()
 	case full:
-		w.pause(fullPause)
+		w.pause(crowdedPause)
 		it.back, it.why = true, "the executor of its worker is full"
 	}
 	return envelope.Refused, codec.AppendError(buf, err, "")
@@ -134,20 +138,32 @@ func (it *item) refuse(err error) {
 
 // stopped ends an item that was told to stop before it began.
 func (it *item) stopped() {
-	if it.reason() >= stopDrained {
-		it.back, it.why = true, "its worker ended"
+	if it.stop.Load() != stopCancelled && it.reason() >= stopDrained {
+		it.back, it.why = true, endedWhy
 		it.end(0, it.payload[:0], 0)
 		return
 	}
-	it.end(envelope.Cancelled, codec.AppendError(it.payload[:0], futures.ErrCancelled, ""), 0)
+	it.noteStopped()
+	it.message.countDown()
 }
 
-// end notes the outcome, whose payload is in the item's memory.
+const endedWhy = "its worker ended"
+
+// noteStopped notes the outcome of an item that was cancelled before it began.
+func (it *item) noteStopped() {
+	it.note(envelope.Cancelled, codec.AppendError(it.payload[:0], futures.ErrCancelled, ""), 0)
+}
+
+// end notes the outcome, whose payload is in the item's memory, and counts the item down.
 func (it *item) end(kind envelope.Kind, payload []byte, attempts int) {
+	it.note(kind, payload, attempts)
+	it.message.countDown()
+}
+
+func (it *item) note(kind envelope.Kind, payload []byte, attempts int) {
 	o := &it.message.outcomes[it.n]
 	it.payload = payload
 	o.Index = it.message.task.Items[it.n].Index
 	o.Kind, o.Payload, o.Attempts = kind, payload, min(attempts, envelope.MaxAttempts)
 	it.ended.Store(true) // whoever sees it sees the outcome
-	it.message.countDown()
 }

@@ -40,6 +40,7 @@ func (s *slots) ahead() int {
 }
 
 func (s *slots) occupy(m *message) {
+	m.slot = true
 	if m.short {
 		s.cost += m.cost
 	} else {
@@ -48,11 +49,18 @@ func (s *slots) occupy(m *message) {
 }
 
 func (s *slots) vacate(m *message) {
-	if m.short {
+	switch {
+	case !m.slot:
+		return
+	case m.short:
 		s.cost -= m.cost
-	} else {
+	default:
 		s.long--
 	}
+	if m.asleep {
+		s.waiting--
+	}
+	m.slot, m.asleep = false, false
 }
 
 // saw notes what a message is expected to cost.

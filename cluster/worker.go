@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nuid"
 
 	"github.com/futures-go/futures"
@@ -47,11 +48,16 @@ type worker struct {
 
 	starter starter
 	wake    chan struct{} // capacity 1: there is something to watch
+	news    chan struct{} // capacity 1: there is something to announce
 	quit    chan struct{} // closed by drain: nothing is left to watch
 	broken  chan struct{} // closed once the executor takes nothing any more, with reason
 	helpers sync.WaitGroup
 
-	stranded atomic.Int32 // tasks that did not obey at the end
+	hears, has  *nats.Subscription // of cancels, and of questions who has a task
+	asksNothing time.Time          // since when; drain's
+	abandoned   bool               // tasks that do not end were left behind; drain's
+
+	heard atomic.Int64 // cancels that were dealt with
 
 	mu       sync.Mutex // guards what follows
 	slots    slots
@@ -99,6 +105,7 @@ func newWorker(conn *stream.Conn, opts workerOptions) (*worker, error) {
 		base:     context.Background(),
 		executor: opts.Executor,
 		wake:     make(chan struct{}, 1),
+		news:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),
 		broken:   make(chan struct{}),
 		messages: make(map[messageID]*message),
@@ -186,6 +193,7 @@ func (w *worker) accepted(s *source, from *stream.Message) {
 		return
 	}
 	m.prepare()
+	w.hearCancels()
 	w.admit(m, nil)
 }
 
@@ -247,7 +255,7 @@ func (w *worker) begins(m *message, o *orders) {
 	o.start = append(o.start, m)
 }
 
-// left is called when a message needs its slot no more.
+// vacate gives the slot of a message back, if it has one.
 func (w *worker) vacate(m *message) {
 	var o orders
 	w.mu.Lock()

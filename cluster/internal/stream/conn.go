@@ -5,11 +5,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -47,7 +50,8 @@ type Config struct {
 }
 
 const (
-	connectWait   = 5 * time.Second // for a connection, unless the context ends before
+	connectWait   = 5 * time.Second  // for a connection, unless the context ends before
+	readyWait     = 30 * time.Second // for the nodes of a cluster to find each other
 	reconnectWait = 50 * time.Millisecond
 	reconnectMax  = 2 * time.Second
 	reconnectBuf  = 8 << 20 // bytes that nats.go keeps while there is no connection
@@ -59,19 +63,21 @@ type Conn struct {
 	JS    jetstream.JetStream
 	Names Names
 
-	config Config
-	log    *slog.Logger
-	where  string // the server and the user, for errors
-	api    *exchange
-	sweep  *sweeper
-	ended  chan struct{}  // closed when nats.go has closed the connection
-	subs   sync.WaitGroup // subscriptions whose callbacks may run
+	config  Config
+	log     *slog.Logger
+	where   string // the server and the user, for errors
+	api     *exchange
+	sweep   *sweeper
+	inboxes atomic.Uint64  // that were given out
+	ended   chan struct{}  // closed when nats.go has closed the connection
+	subs    sync.WaitGroup // subscriptions whose callbacks may run
 
 	mu        sync.Mutex // guards what follows
 	exchanges []*exchange
 	pullers   []*Puller
 	gaps      []func()
 	denied    []func(error)
+	reason    string // why the last attempt to connect again failed
 	closed    bool
 }
 
@@ -101,7 +107,10 @@ func Connect(ctx context.Context, config Config) (*Conn, error) {
 	}
 	if err := c.begin(ctx); err != nil {
 		c.Close()
-		return nil, &ConnectError{Where: c.where, Err: err}
+		if !strings.HasPrefix(err.Error(), c.where) {
+			err = &ConnectError{Where: c.where, Err: err}
+		}
+		return nil, err
 	}
 	return c, nil
 }
@@ -115,8 +124,24 @@ func (c *Conn) begin(ctx context.Context) (err error) {
 	if c.JS, err = jetstream.New(c.NC); err != nil {
 		return err
 	}
-	_, err = c.Call(ctx, "$JS.API.INFO", nil)
-	return err
+	return c.ready(ctx)
+}
+
+// ready waits until the nodes of a cluster have found each other.
+func (c *Conn) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	defer cancel()
+	for {
+		_, err := c.Call(ctx, "$JS.API.INFO", nil)
+		if e, is := errors.AsType[*APIError](err); !is || e.ErrCode != CodeUnavailable {
+			return err
+		}
+		select {
+		case <-time.After(setupPause):
+		case <-ctx.Done():
+			return fmt.Errorf("the cluster has no leader: %w", err)
+		}
+	}
 }
 
 func (c *Conn) options(ctx context.Context, dial *dialer) (o nats.Options, err error) {
@@ -142,8 +167,9 @@ func (c *Conn) options(ctx context.Context, dial *dialer) (o nats.Options, err e
 		c.log.Warn("cluster: disconnected", "server", c.where, "error", err)
 	}
 	o.ReconnectedCB = func(*nats.Conn) { c.reconnected() }
+	o.ReconnectErrCB = func(_ *nats.Conn, err error) { c.unreachable(err) }
 	o.AsyncErrorCB = func(_ *nats.Conn, s *nats.Subscription, err error) { c.reported(s, err) }
-	o.ClosedCB = func(*nats.Conn) { close(c.ended) }
+	o.ClosedCB = func(*nats.Conn) { c.over() }
 	switch {
 	case c.config.InProcess != nil:
 	case c.config.URL == "":
@@ -168,17 +194,21 @@ func (config *Config) credentials(o *nats.Options) error {
 		return errors.New("more than one of User, Token, NKeyFile and CredentialsFile is set")
 	}
 	o.User, o.Password, o.Token = config.User, config.Password, config.Token
-	var err error
 	switch {
 	case config.NKeyFile != "":
-		var option nats.Option
-		if option, err = nats.NkeyOptionFromSeed(config.NKeyFile); err == nil {
+		option, err := nats.NkeyOptionFromSeed(config.NKeyFile)
+		if err == nil {
 			err = option(o)
 		}
+		if err != nil {
+			return fmt.Errorf("NKeyFile: %w", err)
+		}
 	case config.CredentialsFile != "":
-		err = nats.UserCredentials(config.CredentialsFile)(o)
+		if err := nats.UserCredentials(config.CredentialsFile)(o); err != nil {
+			return fmt.Errorf("CredentialsFile: %w", err)
+		}
 	}
-	return err
+	return nil
 }
 
 // where names the server and the user.
@@ -203,8 +233,11 @@ func (config *Config) where() string {
 // Where names the server and the user, for errors.
 func (c *Conn) Where() string { return c.where }
 
-// Inbox returns a new subject that only this connection's role may subscribe to.
-func (c *Conn) Inbox() string { return c.NC.NewInbox() }
+// Inbox returns a new subject that only this connection's role may subscribe to, with
+// all that is below it.
+func (c *Conn) Inbox() string {
+	return c.NC.Opts.InboxPrefix + "." + strconv.FormatUint(c.inboxes.Add(1), 36)
+}
 
 // MaxPayload is the length of the longest message, headers included, that the server
 // takes.
@@ -264,6 +297,7 @@ func (c *Conn) Fence(ctx context.Context) error {
 func (c *Conn) reconnected() {
 	c.mu.Lock()
 	exchanges, pullers, gaps := slices.Clone(c.exchanges), slices.Clone(c.pullers), slices.Clone(c.gaps)
+	c.reason = ""
 	c.mu.Unlock()
 	c.log.Info("cluster: connected again", "server", c.where, "url", c.NC.ConnectedUrlRedacted())
 	for _, x := range exchanges {
@@ -274,6 +308,17 @@ func (c *Conn) reconnected() {
 	}
 	for _, do := range gaps {
 		do()
+	}
+}
+
+// unreachable tells why there is no connection, once for each reason.
+func (c *Conn) unreachable(err error) {
+	c.mu.Lock()
+	told := c.reason == err.Error()
+	c.reason = err.Error()
+	c.mu.Unlock()
+	if !told {
+		c.log.Warn("cluster: cannot connect again, and goes on trying", "server", c.where, "error", err)
 	}
 }
 
@@ -331,23 +376,29 @@ func (c *Conn) remove(p *Puller) {
 	c.pullers = slices.DeleteFunc(c.pullers, func(q *Puller) bool { return p == q })
 }
 
-// Close ends the connection. What has no answer fails with ErrClosed. It must not be
-// called from a callback (ST4).
-func (c *Conn) Close() {
+// over is called when nats.go has closed the connection: because of Close, or because
+// the server found a fault that no reconnection cures.
+func (c *Conn) over() {
 	c.mu.Lock()
-	was := c.closed
 	c.closed = true
 	exchanges := slices.Clone(c.exchanges)
 	c.mu.Unlock()
-	if !was {
-		c.NC.Close()
-		for _, x := range exchanges {
-			x.close()
-		}
+	for _, x := range exchanges {
+		x.close()
 	}
+	close(c.ended)
+}
+
+// Done is closed when the connection has ended, and with it all that had no answer.
+func (c *Conn) Done() <-chan struct{} { return c.ended }
+
+// Close ends the connection. What has no answer fails with ErrClosed. It must not be
+// called from a callback (ST4).
+func (c *Conn) Close() {
+	c.NC.Close()
+	<-c.ended
 	if c.sweep != nil {
 		c.sweep.stop()
 	}
-	<-c.ended
 	c.subs.Wait()
 }

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 )
 
 var (
@@ -85,11 +87,12 @@ func IsStorage(err error) bool {
 // isTransient reports whether the server may soon answer otherwise: it has just
 // started, or a leader is being elected.
 func isTransient(err error) bool {
-	if e, is := errors.AsType[*APIError](err); is {
-		return e.ErrCode == CodeUnavailable || e.Code == 503 && e.ErrCode != CodeNotEnabled && e.ErrCode != CodeNotEnabledAccount
+	if e, is := errors.AsType[jetstream.JetStreamError](err); is && e.APIError() != nil {
+		return e.APIError().ErrorCode == CodeUnavailable
 	}
-	_, late := errors.AsType[*TimeoutError](err)
-	return late || errors.Is(err, ErrNoJetStream)
+	return errors.Is(err, nats.ErrNoResponders) || errors.Is(err, jetstream.ErrNoStreamResponse) ||
+		errors.Is(err, nats.ErrTimeout) || errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting)
 }
 
 // refusal returns the error that an answer of JetStream is, if it is one.
@@ -168,15 +171,22 @@ func (e *SizeError) Error() string {
 func withoutPasswords(urls string) string {
 	all := strings.Split(urls, ",")
 	for i, text := range all {
-		if u, err := url.Parse(strings.TrimSpace(text)); err == nil {
-			all[i] = u.Redacted()
-			if u.User != nil && u.Host != "" {
-				if _, has := u.User.Password(); !has { // a token
-					u.User = url.User("xxxxx")
-					all[i] = u.String()
-				}
-			}
+		text = strings.TrimSpace(text)
+		if text != "" && !strings.Contains(text, "://") {
+			text = "nats://" + text // as nats.go reads it
 		}
+		all[i] = text
+		u, err := url.Parse(text)
+		if err != nil {
+			if _, host, has := strings.Cut(text, "@"); has {
+				all[i] = "..." + host
+			}
+			continue
+		}
+		if _, has := u.User.Password(); u.User != nil && !has {
+			u.User = url.User("xxxxx") // a token
+		}
+		all[i] = u.Redacted()
 	}
 	return strings.Join(all, ",")
 }

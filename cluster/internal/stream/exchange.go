@@ -19,6 +19,8 @@ const (
 	busyWait  = 100 * time.Millisecond // until a message is sent again to a server that was not ready
 	longest   = 30 * time.Second       // between two sendings
 	sweepEach = 50 * time.Millisecond
+
+	complainAfter = 10 * time.Second // that nobody listens
 )
 
 // A call is a message that is to be answered.
@@ -26,6 +28,7 @@ type call struct {
 	token uint64
 	msg   nats.Msg // Reply is made from the token
 	done  func(*nats.Msg, error)
+	begun time.Time
 	due   time.Time // fails, or is sent again
 	wait  time.Duration
 }
@@ -41,6 +44,8 @@ type exchange struct {
 	pending map[uint64]*call
 	last    uint64 // token
 	closed  bool
+
+	complained time.Time // when it was last told that nobody listens
 }
 
 // newExchange makes an exchange whose messages are sent again until they are
@@ -63,9 +68,9 @@ func (x *exchange) send(subject string, header nats.Header, data []byte, wait ti
 	if limit := x.conn.MaxPayload(); int64(len(data)) > limit {
 		return &SizeError{Subject: subject, Size: len(data), Limit: limit}
 	}
-	k := &call{done: done, wait: wait}
+	now := time.Now()
+	k := &call{done: done, begun: now, due: now.Add(wait), wait: wait}
 	k.msg = nats.Msg{Subject: subject, Header: header, Data: data}
-	k.due = time.Now().Add(wait)
 	x.mu.Lock()
 	if x.closed {
 		x.mu.Unlock()
@@ -125,15 +130,31 @@ func (x *exchange) answered(m *nats.Msg) {
 	if x.repeat && len(m.Data) == 0 && m.Header.Get("Status") == noResponders {
 		// Nobody listens: the server has started and its JetStream has not, or the
 		// stream is without a leader.
-		x.mu.Lock()
-		if k := x.pending[token]; k != nil {
-			k.due = time.Now().Add(busyWait)
-		}
-		x.mu.Unlock()
+		x.unheard(token)
 		return
 	}
 	if k := x.take(token); k != nil {
 		k.done(m, nil)
+	}
+}
+
+// unheard has a call sent again soon that nobody listened to, and tells of it if that
+// has been so for long: its stream may be gone.
+func (x *exchange) unheard(token uint64) {
+	now := time.Now()
+	x.mu.Lock()
+	k := x.pending[token]
+	tell := k != nil && now.Sub(k.begun) > complainAfter && now.Sub(x.complained) > complainAfter
+	if k != nil {
+		k.due = now.Add(busyWait)
+	}
+	if tell {
+		x.complained = now
+	}
+	x.mu.Unlock()
+	if tell {
+		x.conn.log.Warn("cluster: no stream takes a message, which is sent again and again",
+			"server", x.conn.where, "subject", k.msg.Subject, "for", now.Sub(k.begun).Round(time.Second))
 	}
 }
 

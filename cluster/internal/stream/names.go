@@ -106,6 +106,9 @@ func (n Names) DeadLetter(queue, client string, chunk uint64, index int) string 
 	return n.item("dead."+queue+"."+client, chunk, index)
 }
 
+// DeadFilter matches all dead letters.
+func (n Names) DeadFilter() string { return n.prefix + "dead.>" }
+
 // At is the subject of a delayed task until its time has come, and Due the one
 // that it has then: from there it moves to Task(queue, level, client, chunk, -1).
 func (n Names) At(client string, chunk uint64) string { return n.item("at."+client, chunk, -1) }

@@ -57,6 +57,7 @@ func (n Names) Permissions(role Role) (p Permissions) {
 			"$JS.API.CONSUMER.INFO."+tasks+".*",
 			"$JS.API.CONSUMER.MSG.NEXT."+tasks+".*",
 			"$JS.ACK."+tasks+".>",
+			"$JS.API.DIRECT.GET."+results+".>", // whether a task has a result, before it is queued again
 		)
 		p.Subscribe = append(p.Subscribe, n.prefix+"c.*")
 		p.Respond = true

@@ -15,6 +15,9 @@ const (
 	pullExpires = 5 * time.Second // how long a server keeps a pull request
 	pullSlack   = time.Second     // after which one that is over and that nothing was heard of is given up
 	pullBusy    = 100 * time.Millisecond
+
+	// PullExpires is for how long a server may honour a request that Forget has taken back.
+	PullExpires = pullExpires
 	pullLanes   = 4
 )
 

@@ -51,6 +51,36 @@ func (c *Conn) GetLast(ctx context.Context, stream, subject string) (Stored, err
 	}
 }
 
+// GetNext returns the first message of a stream that allows direct gets whose number is at
+// least from and whose subject the filter matches. Errors are those of Last.
+func (c *Conn) GetNext(ctx context.Context, stream, filter string, from uint64) (Stored, error) {
+	data, _ := json.Marshal(struct { // numbers and strings can be encoded
+		From   uint64 `json:"seq"`
+		Filter string `json:"next_by_subj"`
+	}{from, filter})
+	type answer struct {
+		Stored
+		error
+	}
+	answers := make(chan answer, 1)
+	err := c.api.send("$JS.API.DIRECT.GET."+stream, nil, data, callWait, func(m *nats.Msg, err error) {
+		var s Stored
+		if err == nil {
+			s, err = parseStored(c.where, m)
+		}
+		answers <- answer{s, err}
+	})
+	if err != nil {
+		return Stored{}, err
+	}
+	select {
+	case a := <-answers:
+		return a.Stored, a.error
+	case <-ctx.Done():
+		return Stored{}, ctx.Err()
+	}
+}
+
 // parseStored reads the answer to a direct get.
 func parseStored(where string, m *nats.Msg) (s Stored, err error) {
 	switch status := m.Header.Get("Status"); status {

@@ -57,20 +57,20 @@ func (c *Conn) Setup(ctx context.Context, l Layout) error {
 		}
 	}
 	for _, s := range c.streams(l) {
-		if err := c.patiently(ctx, s.Name, func() error { return c.makeStream(ctx, l, s) }); err != nil {
+		if err := c.patiently(ctx, s.Name, func(ctx context.Context) error { return c.makeStream(ctx, l, s) }); err != nil {
 			return err
 		}
 	}
-	if err := c.patiently(ctx, c.Names.Workers(), func() error { return c.makeWorkers(ctx, l) }); err != nil {
+	if err := c.patiently(ctx, c.Names.Workers(), func(ctx context.Context) error { return c.makeWorkers(ctx, l) }); err != nil {
 		return err
 	}
-	if err := c.patiently(ctx, c.Names.Blobs(), func() error { return c.makeBlobs(ctx, l) }); err != nil {
+	if err := c.patiently(ctx, c.Names.Blobs(), func(ctx context.Context) error { return c.makeBlobs(ctx, l) }); err != nil {
 		return err
 	}
 	for _, q := range l.Queues {
 		for level := range Levels {
 			name := c.Names.Consumer(q, level)
-			if err := c.patiently(ctx, name, func() error { return c.makeConsumer(ctx, l, q, level) }); err != nil {
+			if err := c.patiently(ctx, name, func(ctx context.Context) error { return c.makeConsumer(ctx, l, q, level) }); err != nil {
 				return err
 			}
 		}
@@ -141,6 +141,9 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 		if s.MaxMsgs == 0 {
 			s.MaxMsgs = -1
 		}
+		if s.MaxMsgsPerSubject == 0 {
+			s.MaxMsgsPerSubject = -1
+		}
 		s.MaxBytes = -1
 	}
 	return all
@@ -164,7 +167,7 @@ func (c *Conn) makeStream(ctx context.Context, l Layout, want jetstream.StreamCo
 	compare(&d, "Retention", have.Retention, want.Retention)
 	compare(&d, "Discard", have.Discard, want.Discard)
 	compare(&d, "DiscardNewPerSubject", have.DiscardNewPerSubject, want.DiscardNewPerSubject)
-	compare(&d, "MaxMsgsPerSubject", have.MaxMsgsPerSubject, max(want.MaxMsgsPerSubject, -1))
+	compare(&d, "MaxMsgsPerSubject", have.MaxMsgsPerSubject, want.MaxMsgsPerSubject)
 	compare(&d, "AllowDirect", have.AllowDirect, want.AllowDirect)
 	compare(&d, "AllowMsgSchedules", have.AllowMsgSchedules, want.AllowMsgSchedules)
 	compareIf(&d, l.Replicas != 0, "Replicas", have.Replicas, want.Replicas)
@@ -239,9 +242,11 @@ func (c *Conn) makeBlobs(ctx context.Context, l Layout) error {
 
 // patiently calls do again while the server is not ready, until ctx ends. Its errors
 // name the server and what was to be made.
-func (c *Conn) patiently(ctx context.Context, what string, do func() error) error {
+func (c *Conn) patiently(ctx context.Context, what string, do func(context.Context) error) error {
 	for {
-		err := do()
+		once, cancel := context.WithTimeout(ctx, callWait) // an answer can get lost
+		err := do(once)
+		cancel()
 		if err == nil {
 			return nil
 		}

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	fullPause   = 50 * time.Millisecond // nothing is pulled for so long by who has a full executor
-	storeAgain  = 500 * time.Millisecond
-	storeReport = 10 * time.Second // a failure to store is logged so often
+	crowdedPause = 50 * time.Millisecond // nothing is pulled for so long by who has a full executor
+	storeAgain   = 500 * time.Millisecond
+	storeReport  = 10 * time.Second // a failure to store is logged so often
 )
 
 // finish goes on with a message whose items are all done.
@@ -24,10 +24,6 @@ func (w *worker) finish(m *message) {
 	}
 	m.phase = phaseStoring
 	w.slots.vacate(m)
-	if m.asleep {
-		m.asleep = false
-		w.slots.waiting--
-	}
 	w.slots.saw(m)
 	w.mu.Unlock()
 	w.store(m)
