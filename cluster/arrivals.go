@@ -126,13 +126,14 @@ func (p *Pool) leave(j *job) {
 	delete(p.stopping, j)
 }
 
-// forget notes that no result of a chunk is missing. The caller holds feed.
-func (p *Pool) forget(c *chunk) {
+// forget notes that no result of a chunk is missing: all have come, so they are stored, or
+// there are none. The caller holds feed.
+func (p *Pool) forget(c *chunk, came bool) {
 	if p.chunks[c.number] != c {
 		return
 	}
 	delete(p.chunks, c.number)
-	p.arrived(c, c.stored && !c.kept)
+	p.arrived(c, came && !c.kept)
 }
 
 // take takes a result message, or one of some outcomes, whichever way it came. What comes
@@ -174,7 +175,7 @@ func (p *Pool) take(data []byte, with *receiver) {
 		with.batch = append(with.batch, arrival{j, o})
 	}
 	if c.left == 0 && !r.Partial {
-		p.forget(c)
+		p.forget(c, true)
 	}
 	p.feed.Unlock()
 	for _, a := range with.batch {
@@ -188,6 +189,9 @@ func (p *Pool) take(data []byte, with *receiver) {
 // goroutine of its own: it may block, or end the goroutine.
 func (p *Pool) deliver(j *job, o *envelope.Outcome) {
 	j.fn.ran(o.RunNanos)
+	if o.Kind == envelope.Cancelled && j.told {
+		j.task.Cancel() // whoever cancels it has told its worker, and may not have told the task yet
+	}
 	if o.Attempts > 1 {
 		j.fn.counts.Retried(o.Attempts - 1)
 	}
@@ -209,7 +213,7 @@ func (p *Pool) finishSlow(j *job, o *envelope.Outcome) {
 	}()
 	var err error
 	if o.Blob.Name != "" {
-		if o.Payload, err = p.blobs.get(o.Blob); err != nil {
+		if o.Payload, err = p.fetchBlob(o.Blob, j.kept); err != nil {
 			err = fmt.Errorf("cluster: value of %s: %w", j.fn.name, err)
 		}
 	}
@@ -347,7 +351,7 @@ func (p *Pool) outdated(most int, age time.Duration) []*chunk {
 	defer p.feed.Unlock()
 	var all []*chunk
 	for _, c := range p.chunks {
-		if c.stored && now-max(c.sent, c.looked) >= age {
+		if c.stored && !time.Now().Before(c.due) && now-max(c.sent, c.looked) >= age {
 			all = append(all, c)
 		}
 	}

@@ -163,7 +163,7 @@ func (a *attachment) came(data []byte) {
 func (a *attachment) finish(o *envelope.Outcome) {
 	payload, err := o.Payload, error(nil)
 	if o.Blob.Name != "" {
-		payload, err = a.pool.blobs.read(o.Blob)
+		payload, err = a.pool.fetchBlob(o.Blob, true)
 	}
 	a.resolve(o.Kind, payload, err)
 }

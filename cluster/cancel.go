@@ -2,8 +2,9 @@ package cluster
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/futures-go/futures"
@@ -26,12 +27,13 @@ const (
 // withdraw cancels jobs that were sent: it makes sure that no worker begins them, or finds out
 // that one has. Those that are withdrawn are placeWithdrawn when it returns, of the others it
 // is known that they have begun, or are over, or nobody has said in time what became of them
-// and they count as begun.
+// and they count as begun. All says that they are all that the pool has, and that nothing of it
+// is to remain on the server.
 //
 // Workers are told first. Then a job whose message the consumer has not delivered will be
 // begun by nobody: whoever it is delivered to has been told before. A job whose message was
 // delivered is with a worker, which answers.
-func (p *Pool) withdraw(jobs []*job) {
+func (p *Pool) withdraw(jobs []*job, all bool) {
 	deadline := time.Now().Add(cancelWait)
 	q := &question{answered: make(chan struct{})}
 	var others []*question // that were asked before about the same
@@ -48,18 +50,24 @@ func (p *Pool) withdraw(jobs []*job) {
 		default:
 			p.questions[j] = q
 			q.open++
-			refs = append(refs, envelope.Ref{Chunk: j.chunk.number, Index: int(j.index)})
+			j.told = true
+			if !all {
+				refs = append(refs, envelope.Ref{Chunk: j.chunk.number, Index: int(j.index)})
+			}
 			mine = append(mine, j)
 		}
 	}
 	p.feed.Unlock()
 	if len(mine) > 0 {
+		if all {
+			p.tell(&envelope.Refs{Client: p.client, All: true})
+		}
 		p.tellToStop(refs)
-		p.withdrawUndelivered(mine, deadline)
-		q.wait(deadline)
+		p.withdrawUndelivered(mine, all, deadline)
+		waitUntil(q.answered, deadline)
 	}
 	for _, other := range others {
-		other.wait(deadline)
+		waitUntil(other.answered, deadline)
 	}
 	p.feed.Lock()
 	defer p.feed.Unlock()
@@ -68,15 +76,6 @@ func (p *Pool) withdraw(jobs []*job) {
 			p.begin(j, -1) // as far as anybody can tell
 			delete(p.questions, j)
 		}
-	}
-}
-
-func (q *question) wait(deadline time.Time) {
-	timer := time.NewTimer(time.Until(deadline))
-	defer timer.Stop()
-	select {
-	case <-q.answered:
-	case <-timer.C:
 	}
 }
 
@@ -116,8 +115,9 @@ func (p *Pool) pull(j *job) {
 }
 
 // withdrawUndelivered withdraws those of the jobs whose messages no worker was given.
-func (p *Pool) withdrawUndelivered(jobs []*job, deadline time.Time) {
+func (p *Pool) withdrawUndelivered(jobs []*job, all bool, deadline time.Time) {
 	p.awaitStored(jobs, deadline)
+	p.withdrawDelayed(jobs, deadline)
 	var wanted [stream.Levels]bool
 	for _, j := range jobs {
 		wanted[j.level()] = true
@@ -127,22 +127,48 @@ func (p *Pool) withdrawUndelivered(jobs []*job, deadline time.Time) {
 	p.feed.Lock()
 	for _, j := range jobs {
 		c := j.chunk
-		if j.place != placeSent || j.begun || !c.stored || c.sequence <= delivered[c.lane.level] {
+		if j.place != placeSent || j.begun || !c.stored || !c.due.IsZero() || c.sequence <= delivered[c.lane.level] {
 			continue
 		}
 		p.pull(j)
 		if c.left == 0 {
-			delete(p.chunks, c.number)
-			p.arrived(c, false)
+			p.forget(c, false)
 			whole = append(whole, c)
 		}
 	}
 	p.feed.Unlock()
-	for _, c := range whole {
-		p.errands.do(func(done func()) {
-			p.conn.Delete(p.conn.Names.Tasks(), c.sequence, func(bool, error) { done() })
-		})
+	p.queue.Popped() // there is room again
+	p.removeTasks(whole, all, deadline)
+}
+
+// removeTasks removes messages that were not delivered, so that no worker finds them that
+// comes later and has not been told: those of chunks, or all of the pool.
+func (p *Pool) removeTasks(chunks []*chunk, all bool, deadline time.Time) {
+	removed := make(chan struct{})
+	left := atomic.Int64{}
+	finish := func() {
+		if left.Add(-1) == 0 {
+			close(removed)
+		}
 	}
+	switch {
+	case all:
+		left.Store(1)
+		filter := p.conn.Names.TasksOf(p.client)
+		p.errands.do(func(done func()) {
+			p.conn.Purge(p.conn.Names.Tasks(), filter, func(uint64, error) { done(); finish() })
+		})
+	case len(chunks) > 0:
+		left.Store(int64(len(chunks)))
+		for _, c := range chunks {
+			p.errands.do(func(done func()) {
+				p.conn.Delete(p.conn.Names.Tasks(), c.sequence, func(bool, error) { done(); finish() })
+			})
+		}
+	default:
+		return
+	}
+	waitUntil(removed, deadline)
 }
 
 // awaitStored waits until the server has answered to the messages of all jobs.
@@ -190,8 +216,12 @@ func (p *Pool) delivered(wanted [stream.Levels]bool, deadline time.Time) (sequen
 					Stream uint64 `json:"stream_seq"`
 				} `json:"delivered"`
 			}
-			if err == nil {
+			refused, is := errors.AsType[*stream.APIError](err)
+			switch {
+			case err == nil:
 				err = json.Unmarshal(data, &info)
+			case is && refused.ErrCode == stream.CodeConsumerNotFound:
+				err = nil // there was no worker yet, and so nothing was delivered
 			}
 			if err != nil {
 				p.opts.logger().Warn("cluster: it is not known what was delivered", "pool", p.opts.Name, "err", err)
@@ -259,7 +289,7 @@ func (p *Pool) contextEnded(tasks []*futures.Task) {
 	for i, t := range tasks {
 		jobs[i] = t.Host().(*job)
 	}
-	p.withdraw(jobs)
+	p.withdraw(jobs, false)
 	for _, t := range tasks {
 		t.Expire()
 	}
@@ -291,7 +321,7 @@ func (p *Pool) cancelAll() (queued, running int) {
 			queued++
 		}
 	}
-	p.withdraw(sent)
+	p.withdraw(sent, true)
 	for _, j := range sent {
 		switch {
 		case j.task.Resolved():
@@ -329,68 +359,3 @@ func (p *Pool) abandon() {
 
 // abandonAfter is how long Shutdown waits for what was told to stop.
 const abandonAfter = time.Second
-
-// delays are the jobs before their first attempt, or between two.
-type delays struct {
-	mu     sync.Mutex
-	timers map[*job]*time.Timer
-}
-
-func (d *delays) len() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.timers)
-}
-
-// forget removes a job that will not be run again.
-func (d *delays) forget(j *job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if timer := d.timers[j]; timer != nil {
-		timer.Stop()
-		delete(d.timers, j)
-	}
-}
-
-// all returns the jobs.
-func (d *delays) all() (jobs []*job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for j := range d.timers {
-		jobs = append(jobs, j)
-	}
-	return jobs
-}
-
-// delay keeps a job that will be sent after a while. The job is the caller's.
-func (p *Pool) delay(j *job, wait time.Duration) {
-	d := &p.delays
-	p.feed.Lock()
-	j.begun = false
-	j.place = placeDelayed // from here on it can be cancelled
-	d.mu.Lock()
-	if d.timers == nil {
-		d.timers = make(map[*job]*time.Timer)
-	}
-	d.timers[j] = time.AfterFunc(wait, func() { p.delayed(j) })
-	d.mu.Unlock()
-	p.feed.Unlock()
-	if p.stopAll.Load() {
-		j.task.Cancel()
-	}
-}
-
-// delayed puts a job whose delay is over in line. It was admitted before, so it needs no
-// room.
-func (p *Pool) delayed(j *job) {
-	p.feed.Lock()
-	if j.place == placeDelayed {
-		p.delays.forget(j)
-		p.enter(j)
-		p.drain()
-	}
-	p.feed.Unlock()
-	if p.stopAll.Load() {
-		j.task.Cancel()
-	}
-}

@@ -43,7 +43,7 @@ func connect(ctx context.Context, opts Options) (*Pool, error) {
 		done:      make(chan struct{}),
 	}
 	p.keeper.wake, p.keeper.quit = make(chan struct{}, 1), make(chan struct{})
-	p.blobs.pool, p.attached.pool = p, p
+	p.attached.pool = p
 	p.functions.Make, p.contexts.Ended = newPoolFunction, p.contextEnded
 	p.queue = taskqueue.New(opts.Queue, opts.RejectWhenFull, p.send)
 	p.queue.CountOutside(func() int { return int(p.waiting.Load()) })
@@ -104,9 +104,8 @@ func (p *Pool) open(ctx context.Context) (err error) {
 
 func (p *Pool) layout(c Connection) stream.Layout {
 	return stream.Layout{
-		Replicas: p.opts.Replicas, MaxStored: p.opts.MaxStored, ResultTTL: p.opts.ResultTTL, Lease: p.opts.Lease,
+		Replicas: p.opts.Replicas, MaxStored: p.opts.MaxStored, ResultTTL: p.opts.ResultTTL,
 		Memory: c.Server != nil && c.Server.options.Durability == Memory,
-		Queues: []string{p.opts.QueueName},
 	}
 }
 

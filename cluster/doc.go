@@ -14,7 +14,7 @@
 //	err := cluster.Serve(ctx, cluster.ServeOptions{URL: "nats://nats.example.com"})
 //
 // Without a URL, Connect starts a server and workers in this program.
-// docs/guide/cluster.md is the introduction; SUBJECTS.md lists all streams and subjects.
+// SUBJECTS.md lists all streams and subjects.
 //
 // # States of a task
 //

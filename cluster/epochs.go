@@ -79,18 +79,29 @@ func (p *Pool) arrived(c *chunk, remove bool) {
 	if !remove {
 		return
 	}
-	names := p.conn.Names
-	subject := names.Result(p.client, noEpoch, c.number, envelope.Whole)
-	p.purgeResults(subject)
+	subject := p.conn.Names.Result(p.client, noEpoch, c.number, envelope.Whole)
+	p.fresh = append(p.fresh, subject)
 	if c.split {
-		p.purgeResults(subject + ".*")
+		p.fresh = append(p.fresh, subject+".*")
 	}
 }
 
-// purgeEpoch removes the results of an epoch that is over.
+// purgeEpoch has the results of an epoch removed that is over. The caller holds feed.
 func (p *Pool) purgeEpoch(e *epoch) {
 	if e.sealed && e.left == 0 && !e.kept {
-		p.purgeResults(p.conn.Names.ResultFilter(p.client, e.text))
+		p.fresh = append(p.fresh, p.conn.Names.ResultFilter(p.client, e.text))
+	}
+}
+
+// purge removes results that came a tick ago or more. Those that have just come may not be
+// stored yet: the server passes them on and stores them in no order.
+func (p *Pool) purge() {
+	p.feed.Lock()
+	ripe := p.ripe
+	p.ripe, p.fresh = p.fresh, nil
+	p.feed.Unlock()
+	for _, filter := range ripe {
+		p.purgeResults(filter)
 	}
 }
 

@@ -24,6 +24,9 @@ func (p *Pool) Inspect() inspect.Snapshot {
 	p.functions.Unlock()
 	p.feed.Lock()
 	for _, c := range p.chunks {
+		if s.Time.Before(c.due) {
+			s.Delayed += c.left
+		}
 		for _, j := range c.jobs {
 			if j != nil && j.begun {
 				s.Running++

@@ -29,6 +29,7 @@ type job struct {
 	waits bool  // it counts in Pool.waiting
 	begun bool  // a worker is known to have begun it
 	kept  bool  // somebody has its id
+	told  bool  // workers were told to stop it
 
 	watched bool // the submitter's context can end; immutable
 	alone   bool // shares no message; immutable
@@ -128,12 +129,10 @@ func (j *job) encode(ctx context.Context, it *envelope.Item) error {
 		if head+values > limit {
 			return fmt.Errorf("cluster: context of %s: %d bytes, at most %d", j.fn.name, values, limit)
 		}
-		name, err := j.pool.blobs.put(ctx, b[head+values:])
-		if err != nil {
-			return fmt.Errorf("cluster: argument of %s, %d bytes: %w", j.fn.name, len(b)-head-values, err)
+		if it.Blob, err = putBlob(ctx, j.pool.conn, b[head+values:]); err != nil {
+			return fmt.Errorf("cluster: argument of %s: %w", j.fn.name, err)
 		}
-		j.blob = name
-		it.Blob = envelope.Blob{Name: name, Size: int64(len(b) - head - values)}
+		j.blob = it.Blob.Name
 		record := b[head : head+values : head+values]
 		b = append(envelope.BeginItem(nil, it), record...)
 		envelope.EndItem(b, values, 0)
@@ -175,7 +174,7 @@ func (j *job) settled() {
 		j.item = nil
 	}
 	if j.blob != "" {
-		j.pool.blobs.remove(j.blob)
+		j.pool.removeBlob(j.blob)
 	}
 	j.pool.settled()
 }
@@ -207,7 +206,7 @@ func (j *job) Withdraw(*futures.Task) bool {
 	p.feed.Lock()
 	if j.place == placeSent && !j.begun {
 		p.feed.Unlock()
-		p.withdraw([]*job{j})
+		p.withdraw([]*job{j}, false)
 		p.feed.Lock()
 	}
 	defer p.feed.Unlock()

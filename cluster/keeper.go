@@ -60,6 +60,7 @@ func (p *Pool) keepGoing() {
 		p.feed.Lock()
 		p.sealEpoch()
 		p.feed.Unlock()
+		p.purge()
 		p.repeatStops()
 		if ticks%lookEach == 0 {
 			p.lookUp(p.outdated(lookMost, lookAfter))
@@ -75,7 +76,7 @@ func (p *Pool) idle() bool {
 	}
 	p.feed.Lock()
 	defer p.feed.Unlock()
-	return p.epoch == nil
+	return p.epoch == nil && len(p.fresh)+len(p.ripe) == 0
 }
 
 // fences are those that are under way.

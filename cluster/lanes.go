@@ -109,6 +109,7 @@ type chunk struct {
 	left     int    // of jobs that are not nil
 	sequence uint64 // in the stream, once stored
 	message  *buffer
+	due      time.Time     // the server keeps it back until then; zero if it does not
 	sent     time.Duration // since Pool.began
 	looked   time.Duration // likewise: when its result was looked up last
 	short    bool          // it takes the lane's place for short tasks
@@ -168,7 +169,7 @@ func (p *Pool) sendLane(l *lane) {
 		}
 		l.singles++
 		l.singleBusy.Store(l.singles >= singleWindow)
-		p.sendChunk(l, false, append(p.gathered[:0], j))
+		p.sendChunk(p.newChunk(l, append(p.gathered[:0], j)))
 	}
 	if !l.shortBusy.Load() {
 		p.sendShort(l)
@@ -192,26 +193,39 @@ func (p *Pool) sendShort(l *lane) {
 	p.gathered = jobs
 	if len(jobs) > 0 {
 		l.shortBusy.Store(true)
-		p.sendChunk(l, true, jobs)
+		c := p.newChunk(l, jobs)
+		c.short = true
+		p.sendChunk(c)
 	}
 }
 
-// sendChunk sends jobs in one message.
-func (p *Pool) sendChunk(l *lane, short bool, jobs []*job) {
+// newChunk makes a message of jobs, whose slice stays the caller's. The caller holds feed.
+func (p *Pool) newChunk(l *lane, jobs []*job) *chunk {
 	p.lastChunk++
-	c := &chunk{number: p.lastChunk, lane: l, short: short, left: len(jobs), sent: time.Since(p.began)}
+	c := &chunk{number: p.lastChunk, lane: l, left: len(jobs), sent: time.Since(p.began)}
 	if c.jobs = c.alone[:]; len(jobs) > 1 {
 		c.jobs = make([]*job, len(jobs))
 	}
 	copy(c.jobs, jobs)
-	if short || jobs[0].fn.brief() {
+	clear(jobs)
+	p.chunks[c.number] = c
+	return c
+}
+
+// sendChunk sends a message. The caller holds feed.
+func (p *Pool) sendChunk(c *chunk) {
+	if c.jobs[0].fn.brief() {
 		c.epoch = p.currentEpoch()
 	}
-	p.chunks[c.number] = c
+	p.fill(c)
+	p.publish(c)
+}
 
+// fill makes the bytes of a message. The caller holds feed.
+func (p *Pool) fill(c *chunk) {
 	c.message = messages.Get().(*buffer)
 	p.head.Client, p.head.Epoch, p.head.Chunk, p.head.Index = p.client, c.epoch.name(), c.number, envelope.Whole
-	b := envelope.AppendTaskHead(c.message.b[:0], &p.head, len(jobs))
+	b := envelope.AppendTaskHead(c.message.b[:0], &p.head, len(c.jobs))
 	for i, j := range c.jobs {
 		at := len(b)
 		b = append(b, j.item.b...)
@@ -229,15 +243,19 @@ func (p *Pool) sendChunk(l *lane, short bool, jobs []*job) {
 		}
 	}
 	c.message.b = b
-	clear(jobs)
-	p.publish(c)
 }
 
-// publish sends the message of a chunk. The caller holds feed.
+// publish sends the bytes of a message. The caller holds feed.
 func (p *Pool) publish(c *chunk) {
-	subject := p.conn.Names.Task(p.opts.QueueName, c.lane.level, p.client, c.number, envelope.Whole)
 	id := p.client + "." + envelope.FormatChunk(c.number)
-	err := p.publisher.Publish(subject, id, nil, c.message.b, func(sequence uint64, err error) { p.answered(c, sequence, err) })
+	done := func(sequence uint64, err error) { p.answered(c, sequence, err) }
+	var err error
+	if c.due.IsZero() {
+		subject := p.conn.Names.Task(p.opts.QueueName, c.lane.level, p.client, c.number, envelope.Whole)
+		err = p.publisher.Publish(subject, id, nil, c.message.b, done)
+	} else {
+		err = p.publishLater(c, id, done)
+	}
 	if err != nil {
 		go p.answered(c, 0, err)
 	}
@@ -270,13 +288,15 @@ func (p *Pool) answered(c *chunk, sequence uint64, err error) {
 		for _, j := range failed {
 			p.leave(j)
 		}
-		p.forget(c)
+		p.forget(c, false)
 	}
 	releaseTo(&messages, c.message, 2*chunkBytes)
 	c.message = nil
-	if c.short {
+	switch {
+	case !c.due.IsZero():
+	case c.short:
 		c.lane.shortBusy.Store(false)
-	} else {
+	default:
 		c.lane.singles--
 		c.lane.singleBusy.Store(false)
 	}

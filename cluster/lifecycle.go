@@ -110,8 +110,17 @@ func (p *Pool) clean() {
 	p.sealEpoch()
 	kept := p.keptAny
 	p.feed.Unlock()
-	if !kept {
-		p.purgeResults(names.ResultFilter(p.client, ""))
+	if kept {
+		p.purge()
+		p.purge()
+	} else {
+		all := names.ResultFilter(p.client, "")
+		p.errands.do(func(done func()) {
+			p.conn.Purge(names.Results(), all, func(uint64, error) {
+				// Once more, for one that was passed on before it was stored.
+				p.conn.Purge(names.Results(), all, func(uint64, error) { done() })
+			})
+		})
 	}
 	p.errands.do(func(done func()) {
 		p.conn.Purge(names.Tasks(), names.Keep(p.client), func(uint64, error) { done() })

@@ -32,7 +32,6 @@ type Pool struct {
 	delays    delays
 	fences    fences
 	errands   errands
-	blobs     blobs
 	attached  attachments
 
 	outstanding atomic.Int64 // tasks accepted and not settled; Close waits for them
@@ -48,6 +47,8 @@ type Pool struct {
 	head      envelope.Task // likewise
 	epoch     *epoch        // of short tasks that are sent now
 	keptAny   bool          // somebody has asked for an id
+	fresh     []string      // subjects of results to be removed, since the last tick
+	ripe      []string      // likewise, since the one before
 	workers   map[string]int
 	questions map[*job]*question     // jobs of which it is being found out whether somebody has begun them
 	stopping  map[*job]struct{}      // begun, told to stop, and not over
@@ -94,14 +95,14 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	p.outstanding.Add(1)
 	p.keeper.rouse()
 	p.emitTask(inspect.TaskQueued, t, -1, nil)
-	if err := p.push(ctx, t); err != nil {
+	if err := p.admit(ctx, j); err != nil {
 		j.settled()
 		return err
 	}
 	if j.watched {
 		p.contexts.Add(ctx, t, &j.ofContext)
 	}
-	if !p.lanes[j.level()].holds(j) {
+	if t.Delay() == 0 && !p.lanes[j.level()].holds(j) {
 		p.send()
 	}
 	if p.stopAll.Load() {
@@ -110,9 +111,14 @@ func (p *Pool) Execute(ctx context.Context, t *futures.Task) error {
 	return nil
 }
 
-// push puts a task into the queue. It may be full only because it is not known yet what has
-// begun: before it refuses, that is found out.
-func (p *Pool) push(ctx context.Context, t *futures.Task) error {
+// admit puts a task into the queue, or where it waits until it is to be queued. The queue may
+// be full only because it is not known yet what has begun: before it refuses, that is found
+// out.
+func (p *Pool) admit(ctx context.Context, j *job) error {
+	t := j.task
+	if wait := t.Delay(); wait > 0 {
+		return p.admitLater(j, wait)
+	}
 	err := p.queue.Push(ctx, t)
 	if err == nil || !p.opts.RejectWhenFull || p.queue.Refusal() != nil || ctx.Err() != nil {
 		return err

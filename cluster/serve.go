@@ -91,7 +91,7 @@ func serve(ctx context.Context, opts ServeOptions) error {
 		return err
 	}
 	defer conn.Close()
-	if err := conn.Setup(ctx, stream.Layout{Lease: opts.Lease, Queues: w.Queues}); err != nil {
+	if err := conn.SetupConsumers(ctx, opts.Lease, w.Queues); err != nil {
 		return err
 	}
 	return serveOn(ctx, conn, w, opts.drainTimeout())

@@ -18,6 +18,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nuid"
 
+	"github.com/futures-go/futures/cluster/internal/engine"
 	"github.com/futures-go/futures/cluster/internal/filelock"
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
@@ -115,13 +116,12 @@ const (
 	defaultMaxMemory = 256 << 20
 	defaultMaxStore  = 4 << 30
 	maxPending       = 256 << 20 // bytes that a connection may be behind before it is cut
-	serverStarts     = 10 * time.Second
 )
 
 // A Server is a NATS server with JetStream in this process.
 type Server struct {
 	options  ServerOptions
-	server   *server.Server
+	engine   *engine.Engine
 	pipes    *stream.Pipes
 	lock     *filelock.Lock
 	dir      string // StoreDir, or the temporary folder
@@ -160,16 +160,11 @@ func (s *Server) start() (err error) {
 			AllowedConnectionTypes: map[string]struct{}{jwt.ConnectionTypeInProcess: {}},
 		})
 	}
-	if s.server, err = server.NewServer(o); err != nil {
+	log := newServerLog(cmp.Or(s.options.Logger, slog.Default()), o.ServerName)
+	if s.engine, err = engine.Start(o, log); err != nil {
 		return err
 	}
-	s.pipes = stream.NewPipes(s.server)
-	log := newServerLog(cmp.Or(s.options.Logger, slog.Default()), o.ServerName)
-	s.server.SetLoggerV2(log, false, false, false)
-	s.server.Start()
-	if !s.server.ReadyForConnections(serverStarts) {
-		return fmt.Errorf("the server on %q was not ready after %v: %w", s.options.Listen, serverStarts, cmp.Or(log.failure(), errors.New("no reason was given")))
-	}
+	s.pipes = stream.NewPipes(s.engine)
 	return nil
 }
 
@@ -193,9 +188,8 @@ func (s *Server) claim() (err error) {
 func (s *Server) Close() error { return s.close() }
 
 func (s *Server) shutdown() (err error) {
-	if s.server != nil {
-		s.server.Shutdown()
-		s.server.WaitForShutdown()
+	if s.engine != nil {
+		s.engine.Stop()
 		s.pipes.Wait()
 	}
 	if s.lock != nil {
@@ -212,11 +206,11 @@ func (s *Server) URL() string {
 	if s.options.Listen == "" {
 		return ""
 	}
-	return s.server.ClientURL()
+	return s.engine.ClientURL()
 }
 
 // Name returns the server's name.
-func (s *Server) Name() string { return s.server.Name() }
+func (s *Server) Name() string { return s.engine.Name() }
 
 // StoreDir returns the folder of what is stored.
 func (s *Server) StoreDir() string { return s.dir }

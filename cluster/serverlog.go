@@ -2,7 +2,6 @@ package cluster
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -23,7 +22,6 @@ type serverLog struct {
 
 	mu    sync.Mutex // guards what follows
 	kinds map[string]*logKind
-	fatal error // what the server would have ended the process for
 }
 
 // A logKind are the messages of one format.
@@ -37,26 +35,12 @@ func newServerLog(log *slog.Logger, name string) *serverLog {
 	return &serverLog{log: log.With("server", name), now: time.Now, kinds: make(map[string]*logKind)}
 }
 
-// failure returns what the server could not go on without.
-func (l *serverLog) failure() error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.fatal
-}
-
 func (l *serverLog) Noticef(format string, v ...any) { l.tell(slog.LevelDebug, format, v) }
 func (l *serverLog) Debugf(format string, v ...any)  { l.tell(slog.LevelDebug, format, v) }
 func (l *serverLog) Tracef(format string, v ...any)  { l.tell(slog.LevelDebug, format, v) }
 func (l *serverLog) Warnf(format string, v ...any)   { l.tell(slog.LevelWarn, format, v) }
 func (l *serverLog) Errorf(format string, v ...any)  { l.tell(slog.LevelError, format, v) }
-
-// Fatalf is called instead of ending the process.
-func (l *serverLog) Fatalf(format string, v ...any) {
-	l.mu.Lock()
-	l.fatal = errors.New(fmt.Sprintf(format, v...))
-	l.mu.Unlock()
-	l.tell(slog.LevelError, format, v)
-}
+func (l *serverLog) Fatalf(format string, v ...any)  { l.tell(slog.LevelError, format, v) }
 
 func (l *serverLog) tell(level slog.Level, format string, v []any) {
 	if !l.log.Enabled(context.Background(), level) {

@@ -11,38 +11,19 @@ import (
 	"github.com/futures-go/futures/internal/codec"
 )
 
-
-// putBlob puts what is too long for a message into the object store.
+// putBlob stores what is too long for a message.
 func putBlob(ctx context.Context, conn *stream.Conn, data []byte) (envelope.Blob, error) {
 	ctx, cancel := context.WithTimeout(ctx, blobWait)
 	defer cancel()
 	b := envelope.Blob{Name: nuid.Next(), Size: int64(len(data))}
-	store, err := conn.JS.ObjectStore(ctx, conn.Names.Blobs())
-	if err == nil {
-		_, err = store.PutBytes(ctx, b.Name, data)
-	}
-	if err != nil {
-		return b, fmt.Errorf("%d bytes are not stored: %w", len(data), err)
-	}
-	return b, nil
+	return b, conn.PutBlob(ctx, b.Name, data)
 }
 
-// getBlob reads what putBlob stored, and checks that it is complete.
+// getBlob reads what putBlob stored.
 func getBlob(ctx context.Context, conn *stream.Conn, b envelope.Blob) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, blobWait)
 	defer cancel()
-	var data []byte
-	store, err := conn.JS.ObjectStore(ctx, conn.Names.Blobs())
-	if err == nil {
-		data, err = store.GetBytes(ctx, b.Name)
-	}
-	if err == nil && int64(len(data)) != b.Size {
-		err = fmt.Errorf("%d bytes are there", len(data))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%d bytes of the object store: %w", b.Size, err)
-	}
-	return data, nil
+	return conn.GetBlob(ctx, b.Name, b.Size)
 }
 
 // fetch gets the argument, if it is in the object store.

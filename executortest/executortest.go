@@ -86,6 +86,17 @@ func (s *suite) each(t *testing.T, name string, workers int, fn func(t *testing.
 	t.Run(name, func(t *testing.T) { fn(t, t.Context(), s.open(t, workers)) })
 }
 
+// inLine returns when all that was submitted is where workers take tasks from. An executor
+// whose Submit returns before that has a method Flush that waits for it.
+func inLine(t testing.TB, ctx context.Context, ex futures.Executor) {
+	t.Helper()
+	if f, ok := ex.(interface{ Flush(context.Context) error }); ok {
+		if err := f.Flush(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func want[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {

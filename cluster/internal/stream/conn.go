@@ -67,6 +67,7 @@ type Conn struct {
 	log     *slog.Logger
 	where   string // the server and the user, for errors
 	api     *exchange
+	parts   *exchange // of blobs
 	sweep   *sweeper
 	inboxes atomic.Uint64  // that were given out
 	ended   chan struct{}  // closed when nats.go has closed the connection
@@ -119,6 +120,9 @@ func Connect(ctx context.Context, config Config) (*Conn, error) {
 func (c *Conn) begin(ctx context.Context) (err error) {
 	c.sweep = newSweeper(c.sweepAll)
 	if c.api, err = c.newExchange(false); err != nil {
+		return err
+	}
+	if c.parts, err = c.newExchange(true); err != nil {
 		return err
 	}
 	if c.JS, err = jetstream.New(c.NC); err != nil {
@@ -383,8 +387,12 @@ func (c *Conn) over() {
 	c.closed = true
 	exchanges := slices.Clone(c.exchanges)
 	c.mu.Unlock()
+	why := ErrClosed
+	if err := c.NC.LastError(); err != nil && !errors.Is(err, nats.ErrPermissionViolation) {
+		why = fmt.Errorf("%s: %w: %w", c.where, ErrClosed, err)
+	}
 	for _, x := range exchanges {
-		x.close()
+		x.close(why)
 	}
 	close(c.ended)
 }
@@ -397,6 +405,9 @@ func (c *Conn) Done() <-chan struct{} { return c.ended }
 func (c *Conn) Close() {
 	c.NC.Close()
 	<-c.ended
+	if c.JS != nil {
+		c.JS.CleanupPublisher() // its goroutine, which the end of the connection does not always reach
+	}
 	if c.sweep != nil {
 		c.sweep.stop()
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
+
+	"github.com/futures-go/futures/cluster/internal/certtest"
 )
 
 // write makes a file.
@@ -26,7 +28,7 @@ func write(t testing.TB, name, text string) string {
 }
 
 func TestConnectErrors(t *testing.T) {
-	serverTLS, clientTLS := certificate(t)
+	serverTLS, clientTLS := certtest.New(t)
 	open := startNode(t, nil)
 	plain := startNode(t, func(o *server.Options) { o.JetStream = false })
 	guarded := startNode(t, func(o *server.Options) { o.Username, o.Password = "eve", "secret" })
@@ -124,7 +126,7 @@ func TestConnectCancelled(t *testing.T) {
 }
 
 func TestConnectWith(t *testing.T) {
-	serverTLS, clientTLS := certificate(t)
+	serverTLS, clientTLS := certtest.New(t)
 	user, err := nkeys.CreateUser()
 	if err != nil {
 		t.Fatal(err)

@@ -230,13 +230,13 @@ func (x *exchange) fail(subject string, err error) {
 }
 
 // close ends all calls.
-func (x *exchange) close() {
+func (x *exchange) close(why error) {
 	x.mu.Lock()
 	x.closed = true
 	x.mu.Unlock()
 	for _, k := range x.outstanding(func(*call) bool { return true }) {
 		if x.take(k.token) != nil {
-			k.done(nil, ErrClosed)
+			k.done(nil, why)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 
+	"github.com/futures-go/futures/cluster/internal/engine"
 	"github.com/futures-go/futures/internal/leakcheck"
 )
 
@@ -20,7 +21,7 @@ const patience = 30 * time.Second
 
 // A node is a server that can be stopped and started again, with what it stored.
 type node struct {
-	*server.Server
+	*engine.Engine
 	pipes   *Pipes
 	options server.Options
 }
@@ -48,23 +49,18 @@ func startNode(t testing.TB, change func(*server.Options)) *node {
 func (n *node) start(t testing.TB) {
 	t.Helper()
 	options := n.options
-	s, err := server.NewServer(&options)
+	e, err := engine.Start(&options, silent{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.Start()
-	if !s.ReadyForConnections(patience) {
-		t.Fatal("the server does not start")
-	}
-	n.Server, n.pipes = s, NewPipes(s)
+	n.Engine, n.pipes = e, NewPipes(e)
 	if !options.DontListen {
 		n.options.Port = options.Port // the same one after a restart
 	}
 }
 
 func (n *node) stop() {
-	n.Shutdown()
-	n.WaitForShutdown()
+	n.Stop()
 	n.pipes.Wait()
 }
 
@@ -73,6 +69,16 @@ func (n *node) restart(t testing.TB) {
 	n.stop()
 	n.start(t)
 }
+
+// silent is a log that nobody reads.
+type silent struct{}
+
+func (silent) Noticef(string, ...any) {}
+func (silent) Warnf(string, ...any)   {}
+func (silent) Fatalf(string, ...any)  {}
+func (silent) Errorf(string, ...any)  {}
+func (silent) Debugf(string, ...any)  {}
+func (silent) Tracef(string, ...any)  {}
 
 // connect connects as a client, until the test ends.
 func (n *node) connect(t testing.TB, change func(*Config)) *Conn {

@@ -50,13 +50,13 @@ func CheckName(what, name string) error {
 
 func (n Names) Namespace() string { return n.namespace }
 
-// The streams. KV and object store are buckets, whose streams have names of their own.
+// The streams. Workers is a bucket of keys and values, whose stream has a name of its own.
 func (n Names) Tasks() string   { return n.streams + "TASKS" }
 func (n Names) Results() string { return n.streams + "RESULTS" }
 func (n Names) Dead() string    { return n.streams + "DEAD" }
 func (n Names) Later() string   { return n.streams + "LATER" }
 func (n Names) Workers() string { return n.streams + "workers" }
-func (n Names) Blobs() string   { return n.streams + "blobs" }
+func (n Names) Blobs() string   { return n.streams + "BLOBS" }
 
 // Consumer is the durable consumer of a queue's level.
 func (n Names) Consumer(queue string, level int) string {
@@ -73,6 +73,9 @@ func (n Names) Task(queue string, level int, client string, chunk uint64, index 
 func (n Names) TaskFilter(queue string, level int) string {
 	return n.prefix + "q." + queue + "." + strconv.Itoa(level) + ".>"
 }
+
+// TasksOf matches all task messages of a client, in whatever queue.
+func (n Names) TasksOf(client string) string { return n.prefix + "q.*.*." + client + ".>" }
 
 // Keep is the subject of a client's sentinel.
 func (n Names) Keep(client string) string { return n.prefix + "keep." + client }
@@ -108,6 +111,11 @@ func (n Names) DeadLetter(queue, client string, chunk uint64, index int) string 
 
 // DeadFilter matches all dead letters.
 func (n Names) DeadFilter() string { return n.prefix + "dead.>" }
+
+// Part is the subject of a part of a blob.
+func (n Names) Part(name string, i int) string {
+	return n.prefix + "b." + name + "." + strconv.Itoa(i)
+}
 
 // At is the subject of a delayed task until its time has come, and Due the one
 // that it has then: from there it moves to Task(queue, level, client, chunk, -1).

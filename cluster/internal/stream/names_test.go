@@ -29,9 +29,9 @@ func TestNamespaces(t *testing.T) {
 	}
 	// Names of streams and consumers join what users choose with what they do not.
 	seen := make(map[string]string)
-	for _, ns := range []string{"a", "a_TASKS", "a_", "A", "-", "a_DEAD_LATER"} {
+	for _, ns := range []string{"a", "a_TASKS", "a_", "A", "-", "a_DEAD_LATER", "a_workers"} {
 		n := testNames(t, ns)
-		for _, stream := range []string{n.Tasks(), n.Results(), n.Dead(), n.Later(), "KV_" + n.Workers(), "OBJ_" + n.Blobs()} {
+		for _, stream := range []string{n.Tasks(), n.Results(), n.Dead(), n.Later(), "KV_" + n.Workers(), n.Blobs()} {
 			if other, taken := seen[stream]; taken {
 				t.Errorf("%s is a stream of %s and of %s", stream, other, ns)
 			}

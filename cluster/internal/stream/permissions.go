@@ -10,22 +10,18 @@ type Permissions struct {
 // explains each.
 func (n Names) Permissions(role Role) (p Permissions) {
 	tasks, results, dead, later := n.Tasks(), n.Results(), n.Dead(), n.Later()
-	workers, blobs := "KV_"+n.Workers(), "OBJ_"+n.Blobs()
+	workers, blobs := "KV_"+n.Workers(), n.Blobs()
 	all := []string{tasks, results, dead, later, workers, blobs}
 
-	// Both make what is missing, and neither changes what exists.
 	p.Publish = append(p.Publish, "$JS.API.INFO")
 	for _, s := range all {
-		p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+s, "$JS.API.STREAM.INFO."+s)
+		p.Publish = append(p.Publish, "$JS.API.STREAM.INFO."+s)
 	}
-	// Both keep what is too long for a message in the object store, and remove it.
+	// Both store what is too long for a message, read it, and remove it.
 	p.Publish = append(p.Publish,
-		"$O."+n.Blobs()+".>",
+		n.prefix+"b.>",
 		"$JS.API.DIRECT.GET."+blobs+".>",
 		"$JS.API.STREAM.PURGE."+blobs,
-		"$JS.API.CONSUMER.CREATE."+blobs+".>",
-		"$JS.API.CONSUMER.DELETE."+blobs+".>",
-		"$JS.FC."+blobs+".>",
 		n.prefix+"q.>", // a worker hands back what it does not run
 		n.prefix+"n.*",
 	)
@@ -33,18 +29,21 @@ func (n Names) Permissions(role Role) (p Permissions) {
 
 	switch role {
 	case Client:
+		// It makes what is missing, and changes nothing that exists.
+		for _, s := range all {
+			p.Publish = append(p.Publish, "$JS.API.STREAM.CREATE."+s)
+		}
 		p.Publish = append(p.Publish,
 			n.prefix+"keep.*",
 			n.prefix+"at.>",
 			n.prefix+"c.*",
 			"$JS.API.STREAM.PURGE."+results,
-			"$JS.API.CONSUMER.CREATE."+workers+".>",
-			"$JS.API.CONSUMER.DELETE."+workers+".>",
+			"$JS.API.CONSUMER.INFO."+tasks+".*", // up to where tasks were delivered, before one is cancelled
 		)
 		for _, s := range []string{tasks, later, dead} {
 			p.Publish = append(p.Publish, "$JS.API.STREAM.MSG.DELETE."+s)
 		}
-		for _, s := range []string{tasks, results, later, dead, workers} {
+		for _, s := range []string{tasks, results, later, dead} {
 			p.Publish = append(p.Publish, "$JS.API.DIRECT.GET."+s, "$JS.API.DIRECT.GET."+s+".>")
 		}
 		p.Subscribe = append(p.Subscribe, n.prefix+"r.>", n.prefix+"n.*")

@@ -133,6 +133,7 @@ func (p *Puller) Poll(n int, done func(missing int)) {
 	p.mu.Lock()
 	l := &p.lanes[pollLane]
 	if l.left > 0 {
+		p.mu.Unlock()
 		panic("stream: Puller.Poll while another poll is not done")
 	}
 	if n <= 0 || p.stopped {

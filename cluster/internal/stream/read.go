@@ -132,3 +132,14 @@ func (c *Conn) Purge(stream, filter string, done func(removed uint64, err error)
 		done(answer.Purged, err)
 	})
 }
+
+// ScheduleHeader makes a message that is published to a subject At a delayed one: at
+// the time it becomes a message with the subject target, a Due. The server is up to some
+// milliseconds late, and never sooner than a quarter of a second.
+func ScheduleHeader(at time.Time, target string) nats.Header {
+	return nats.Header{
+		// With fractions: of a full second the server would take the beginning.
+		"Nats-Schedule":        {"@at " + at.UTC().Format(time.RFC3339Nano)},
+		"Nats-Schedule-Target": {target},
+	}
+}

@@ -19,7 +19,7 @@ type Layout struct {
 	ResultTTL time.Duration // how long results are kept; default an hour
 	Lease     time.Duration // how long a worker may be silent; default 30 s
 	Memory    bool          // keep nothing on disk; only what is made now
-	Queues    []string      // whose consumers are to exist
+	Queues    []string      // whose consumers are to exist; see SetupConsumers
 }
 
 // The defaults of a Layout, and what else streams are made with.
@@ -51,11 +51,6 @@ func (e *DifferenceError) Error() string {
 // changed: if it differs from what the layout says it returns a *DifferenceError. While the
 // server is not ready it tries again, until ctx ends.
 func (c *Conn) Setup(ctx context.Context, l Layout) error {
-	for _, q := range l.Queues {
-		if err := CheckName("queue", q); err != nil {
-			return err
-		}
-	}
 	for _, s := range c.streams(l) {
 		if err := c.patiently(ctx, s.Name, func(ctx context.Context) error { return c.makeStream(ctx, l, s) }); err != nil {
 			return err
@@ -64,13 +59,43 @@ func (c *Conn) Setup(ctx context.Context, l Layout) error {
 	if err := c.patiently(ctx, c.Names.Workers(), func(ctx context.Context) error { return c.makeWorkers(ctx, l) }); err != nil {
 		return err
 	}
-	if err := c.patiently(ctx, c.Names.Blobs(), func(ctx context.Context) error { return c.makeBlobs(ctx, l) }); err != nil {
-		return err
+	return c.makeConsumers(ctx, l.Lease, l.Queues)
+}
+
+// SetupConsumers makes the consumers of queues that are missing, as Setup does. Streams
+// are for clients to make, who know how many replicas there are to be: it waits for
+// them, until ctx ends.
+func (c *Conn) SetupConsumers(ctx context.Context, lease time.Duration, queues []string) error {
+	for pause := setupPause; ; pause = min(2*pause, time.Second) {
+		err := c.patiently(ctx, c.Names.Workers(), func(ctx context.Context) error {
+			_, err := c.JS.KeyValue(ctx, c.Names.Workers()) // what Setup makes last
+			return err
+		})
+		if err == nil {
+			return c.makeConsumers(ctx, lease, queues)
+		}
+		if !errors.Is(err, jetstream.ErrBucketNotFound) {
+			return err
+		}
+		if pause == setupPause {
+			c.log.Info("cluster: waiting for the first client, which makes the streams", "server", c.where, "namespace", c.Names.Namespace())
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return fmt.Errorf("%s: no client has made the streams of namespace %s: %w", c.where, c.Names.Namespace(), ctx.Err())
+		}
 	}
-	for _, q := range l.Queues {
+}
+
+func (c *Conn) makeConsumers(ctx context.Context, lease time.Duration, queues []string) error {
+	for _, q := range queues {
+		if err := CheckName("queue", q); err != nil {
+			return err
+		}
 		for level := range Levels {
 			name := c.Names.Consumer(q, level)
-			if err := c.patiently(ctx, name, func(ctx context.Context) error { return c.makeConsumer(ctx, l, q, level) }); err != nil {
+			if err := c.patiently(ctx, name, func(ctx context.Context) error { return c.makeConsumer(ctx, lease, q, level) }); err != nil {
 				return err
 			}
 		}
@@ -132,6 +157,13 @@ func (c *Conn) streams(l Layout) []jetstream.StreamConfig {
 			Subjects:    []string{p + "dead.>"},
 			MaxAge:      DeadTTL,
 		},
+		{
+			Name:              c.Names.Blobs(),
+			Description:       "arguments and results that are too long for a message",
+			Subjects:          []string{p + "b.>"},
+			MaxMsgsPerSubject: 1,
+			MaxAge:            DeadTTL,
+		},
 	}
 	for i := range all {
 		s := &all[i]
@@ -176,12 +208,12 @@ func (c *Conn) makeStream(ctx context.Context, l Layout, want jetstream.StreamCo
 	return d.err()
 }
 
-func (c *Conn) makeConsumer(ctx context.Context, l Layout, queue string, level int) error {
+func (c *Conn) makeConsumer(ctx context.Context, lease time.Duration, queue string, level int) error {
 	want := jetstream.ConsumerConfig{
 		Durable:       c.Names.Consumer(queue, level),
 		FilterSubject: c.Names.TaskFilter(queue, level),
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       cmp.Or(l.Lease, DefaultLease),
+		AckWait:       cmp.Or(lease, DefaultLease),
 		MaxDeliver:    -1,
 		MaxAckPending: MaxAckPending,
 		MaxWaiting:    MaxWaiting,
@@ -201,7 +233,7 @@ func (c *Conn) makeConsumer(ctx context.Context, l Layout, queue string, level i
 	compare(&d, "FilterSubject", have.FilterSubject, want.FilterSubject)
 	compare(&d, "AckPolicy", have.AckPolicy, want.AckPolicy)
 	compare(&d, "MaxDeliver", have.MaxDeliver, want.MaxDeliver)
-	compareIf(&d, l.Lease != 0, "AckWait", have.AckWait, want.AckWait)
+	compareIf(&d, lease != 0, "AckWait", have.AckWait, want.AckWait)
 	return d.err()
 }
 
@@ -215,23 +247,6 @@ func (c *Conn) makeWorkers(ctx context.Context, l Layout) error {
 			LimitMarkerTTL: PresenceTTL,
 			Storage:        jetstream.MemoryStorage,
 			Replicas:       cmp.Or(l.Replicas, 1),
-		})
-		if errors.Is(err, jetstream.ErrBucketExists) {
-			return nil
-		}
-	}
-	return err
-}
-
-func (c *Conn) makeBlobs(ctx context.Context, l Layout) error {
-	_, err := c.JS.ObjectStore(ctx, c.Names.Blobs())
-	if errors.Is(err, jetstream.ErrBucketNotFound) {
-		_, err = c.JS.CreateObjectStore(ctx, jetstream.ObjectStoreConfig{
-			Bucket:      c.Names.Blobs(),
-			Description: "arguments and results that are too long for a message",
-			TTL:         DeadTTL,
-			Storage:     l.storage(),
-			Replicas:    cmp.Or(l.Replicas, 1),
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {
 			return nil

@@ -1,4 +1,5 @@
-package stream
+// Package certtest makes certificates for tests.
+package certtest
 
 import (
 	"crypto/ecdsa"
@@ -12,9 +13,9 @@ import (
 	"time"
 )
 
-// certificate makes the certificate of a server on 127.0.0.1, and the configuration of
+// New makes the certificate of a server on 127.0.0.1, and the configuration of
 // clients that trust it.
-func certificate(t testing.TB) (server, client *tls.Config) {
+func New(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
