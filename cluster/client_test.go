@@ -66,7 +66,9 @@ func work(t testing.TB, s *Server) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, ServeOptions{Connection: Connection{Server: s}, Workers: 2, Logger: quiet}) }()
+	go func() {
+		ended <- Serve(ctx, ServeOptions{Connection: Connection{Server: s}, Workers: 2, Logger: quiet})
+	}()
 	stopped := false
 	stop = func() {
 		if stopped {

@@ -13,10 +13,10 @@ type source struct {
 	level  int    // immutable
 	puller *stream.Puller
 
-	// asked is how many messages the server is to send when there are any. If it is not
-	// zero there are none now: that is how a worker knows that it may look at lower levels.
-	asked  int
-	polled int // messages that a poll may still bring
+	// asked is how many messages the server is to send when there are any. If it is more
+	// than zero there are none now: that is how a worker knows that it may look at lower levels.
+	// It is less while more have come than were asked for, as may be after forget.
+	asked int
 }
 
 func (w *worker) newSource(queue string, level int) (*source, error) {
@@ -31,15 +31,6 @@ func (w *worker) newSource(queue string, level int) (*source, error) {
 		},
 	})
 	return s, err
-}
-
-// came notes a message. The caller holds worker.mu.
-func (s *source) came() {
-	if s.polled > 0 {
-		s.polled--
-	} else if s.asked > 0 {
-		s.asked--
-	}
 }
 
 // orders are what is to be done once worker.mu is free.
@@ -80,10 +71,9 @@ func (w *worker) plan(o *orders) {
 		sources := w.sources[level]
 		for i := range sources {
 			s := sources[(w.turn+i)%len(sources)]
-			if s.asked == 0 {
+			if s.asked <= 0 {
 				w.polling = true
 				o.poll, o.most = s, w.slots.free()
-				s.polled = o.most
 				w.turn++
 				return
 			}
@@ -123,7 +113,6 @@ func (w *worker) polledOut(s *source, missing int) {
 	var o orders
 	w.mu.Lock()
 	w.polling = false
-	s.polled = 0
 	if missing > 0 && !w.draining {
 		w.request(s, &o) // there is nothing now
 	}

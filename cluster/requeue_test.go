@@ -84,8 +84,8 @@ func (s *script) letters() (all []DeadLetter) {
 func TestLostWorker(t *testing.T) {
 	s := newScript(t, shortLease)
 	kill := s.workerProcess()
-	s.send(1, 1, call(0, gate, "lost worker, single"))
-	s.send(2, 1, call(0, double, 1), call(1, gate, "lost worker, chunk"), call(2, double, 3))
+	s.send(1, 1, call(0, gate, s.gate("lost worker, single")))
+	s.send(2, 1, call(0, double, 1), call(1, gate, s.gate("lost worker, chunk")), call(2, double, 3))
 	first := s.begun(1, 0)
 	s.begun(2, 1)
 	s.until("the outcomes of the chunk's other items", func() bool {
@@ -96,17 +96,17 @@ func TestLostWorker(t *testing.T) {
 		return n >= 2
 	})
 	kill()
-	close(gates.of("lost worker, single").leave)
-	close(gates.of("lost worker, chunk").leave)
+	close(gates.of(s.gate("lost worker, single")).leave)
+	close(gates.of(s.gate("lost worker, chunk")).leave)
 	stop := s.serve(ServeOptions{Workers: 2})
 	r := s.result(1, envelope.Whole)
-	if len(r.Items) != 1 || value[string](t, r.Items[0]) != "lost worker, single" || r.Worker == first {
+	if len(r.Items) != 1 || value[string](t, r.Items[0]) != s.gate("lost worker, single") || r.Worker == first {
 		t.Errorf("single: %+v", r)
 	}
 	if r := s.result(2, envelope.Whole); !r.Split {
 		t.Errorf("the chunk's own result: %+v", r)
 	}
-	for i, want := range []any{2, "lost worker, chunk", 6} {
+	for i, want := range []any{2, s.gate("lost worker, chunk"), 6} {
 		r := s.result(2, i)
 		var got any
 		switch want.(type) {
@@ -160,7 +160,7 @@ func TestPoison(t *testing.T) {
 // TestAtMostOnce: a task that may lose no worker is not run again.
 func TestAtMostOnce(t *testing.T) {
 	s := newScript(t, shortLease)
-	once := call(0, gate, "at most once")
+	once := call(0, gate, s.gate("at most once"))
 	once.AtMost = 0
 	kill := s.workerProcess()
 	s.send(1, 1, once)
@@ -170,7 +170,7 @@ func TestAtMostOnce(t *testing.T) {
 	if o, err := s.outcome(1); o.Kind != envelope.Lost {
 		t.Errorf("kind %d, %v", o.Kind, err)
 	}
-	if len(gates.of("at most once").begun) != 0 {
+	if len(gates.of(s.gate("at most once")).begun) != 0 {
 		t.Error("it has begun again")
 	}
 	if n := len(s.letters()); n != 1 {
@@ -276,24 +276,24 @@ func TestLateResult(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.send(1, 1, call(0, gate, "stalled"))
-	s.send(2, 1, call(0, gate, "stalled"), call(1, double, 5))
+	s.send(1, 1, call(0, gate, s.gate("stalled")))
+	s.send(2, 1, call(0, gate, s.gate("stalled")), call(1, double, 5))
 	s.begun(1, 0)
 	s.begun(2, 0)
 	for range 2 {
-		<-gates.of("stalled").begun
+		<-gates.of(s.gate("stalled")).begun
 	}
 	stalled.stopTaking()
 	stop := s.serve(ServeOptions{Workers: 4})
 	for range 2 { // begun again by the other one
-		<-gates.of("stalled").begun
+		<-gates.of(s.gate("stalled")).begun
 	}
-	close(gates.of("stalled").leave)
+	close(gates.of(s.gate("stalled")).leave)
 	if r := s.result(2, envelope.Whole); !r.Split {
 		t.Errorf("the chunk's own result: %+v", r)
 	}
 	s.result(1, envelope.Whole)
-	if value[string](t, s.result(2, 0).Items[0]) != "stalled" || value[int](t, s.result(2, 1).Items[0]) != 10 {
+	if value[string](t, s.result(2, 0).Items[0]) != s.gate("stalled") || value[int](t, s.result(2, 1).Items[0]) != 10 {
 		t.Error("another value")
 	}
 	if err := stalled.drain(patience); err != nil {
@@ -318,8 +318,8 @@ func TestLease(t *testing.T) {
 	s := newScript(t, time.Second)
 	stop := s.serve(ServeOptions{Workers: 1})
 	other := s.serve(ServeOptions{Workers: 1})
-	s.send(1, 1, call(0, gate, "leased"))
-	<-gates.of("leased").begun
+	s.send(1, 1, call(0, gate, s.gate("leased")))
+	<-gates.of(s.gate("leased")).begun
 	began := time.Now()
 	consumer, err := s.conn.JS.Consumer(t.Context(), s.conn.Names.Tasks(), s.conn.Names.Consumer(stream.Default, 1))
 	if err != nil {
@@ -330,8 +330,8 @@ func TestLease(t *testing.T) {
 	if err != nil || info.NumRedelivered != 0 || info.NumAckPending != 1 {
 		t.Errorf("redelivered %d, pending %d, %v", info.NumRedelivered, info.NumAckPending, err)
 	}
-	close(gates.of("leased").leave)
-	if o, _ := s.outcome(1); value[string](t, o) != "leased" {
+	close(gates.of(s.gate("leased")).leave)
+	if o, _ := s.outcome(1); value[string](t, o) != s.gate("leased") {
 		t.Errorf("got %+v", o)
 	}
 	if err := errors.Join(stop(), other()); err != nil {

@@ -105,6 +105,9 @@ type script struct {
 	changed chan struct{} // closed and made anew with each arrival
 }
 
+// gate returns the name of a gate of this script's own.
+func (s *script) gate(name string) string { return name + " " + s.client }
+
 // newScript starts a server and connects to it.
 func newScript(t *testing.T, lease time.Duration) *script {
 	t.Helper()

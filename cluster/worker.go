@@ -202,7 +202,9 @@ func (w *worker) accepted(s *source, from *stream.Message) {
 func (w *worker) admit(m *message, settle func()) {
 	var o orders
 	w.mu.Lock()
-	m.source.came()
+	if !m.from.Polled {
+		m.source.asked--
+	}
 	if have := w.messages[m.id]; have != nil {
 		// The same once more: its lease has ended, or another worker has queued it again. Who
 		// has it answers for both.

@@ -20,6 +20,7 @@ type Message struct {
 	Delivered uint64    // how many times, this one included
 	Stored    time.Time // when the stream took it
 	Pending   uint64    // how many others the consumer could deliver, when it sent this one
+	Polled    bool      // it answers a Poll, not a Request
 
 	conn *Conn
 }

@@ -195,6 +195,11 @@ func (p *Puller) came(i int, m *nats.Msg) {
 		p.conn.log.Error("cluster: a message was delivered that cannot be acknowledged", "server", p.conn.where, "error", err)
 		return
 	}
+	if i == pollLane {
+		p.mu.Lock()
+		message.Polled = p.lanes[i].left > 0 // or it is more than was asked for
+		p.mu.Unlock()
+	}
 	p.calls.Lock()
 	p.config.Message(message) // which may request more, so that one pull request asks for it
 	p.calls.Unlock()
