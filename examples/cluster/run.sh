@@ -60,8 +60,10 @@ client=${pids[-1]}
 await client "of 200 tasks done"
 echo "killing a worker"
 kill -KILL "$worker"
+wait "$worker" 2>/dev/null || true
 await client "1.. of 200 tasks done"
 echo "killing a node"
 kill -KILL "$node"
+wait "$node" 2>/dev/null || true
 wait "$client"
 cat "$dir/client.log"

@@ -137,7 +137,9 @@ func (c *Conn) ready(ctx context.Context) error {
 	defer cancel()
 	for {
 		_, err := c.Call(ctx, "$JS.API.INFO", nil)
-		if e, is := errors.AsType[*APIError](err); !is || e.ErrCode != CodeUnavailable {
+		refused, is := errors.AsType[*APIError](err)
+		_, silent := errors.AsType[*TimeoutError](err)
+		if !silent && !(is && refused.ErrCode == CodeUnavailable) {
 			return err
 		}
 		select {
@@ -167,7 +169,10 @@ func (c *Conn) options(ctx context.Context, dial *dialer) (o nats.Options, err e
 	o.InProcessServer = c.config.InProcess
 	o.TLSConfig = c.config.TLS
 	o.Secure = c.config.TLS != nil
-	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
+	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
+		if nc.IsClosed() {
+			return // by Close
+		}
 		c.log.Warn("cluster: disconnected", "server", c.where, "error", err)
 	}
 	o.ReconnectedCB = func(*nats.Conn) { c.reconnected() }
