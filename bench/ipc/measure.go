@@ -115,10 +115,11 @@ func (a adapter) messages(_ context.Context, p harness.Params) ([]float64, error
 // growing calls run with more and more until that takes about p.Time, and returns
 // how many that are in a second.
 func growing(p harness.Params, run func(n int) error) (float64, error) {
-	if err := run(16); err != nil {
+	n := min(max(16*mib/p.Payload, 2), 256)
+	if err := run(min(n, 16)); err != nil {
 		return 0, err
 	}
-	for n := 256; ; {
+	for {
 		start := time.Now()
 		err := run(n)
 		took := time.Since(start)

@@ -74,24 +74,30 @@ class Other:
         self.process.join()
 
 
-# Messages. Message k of a producer begins with the producer and with k modulo 256.
+# Messages. Message k of a producer begins with the producer and with k modulo kinds.
+
+def kinds_of(size):
+    return max(2, min(256, (4 << 20) // size))
+
 
 def messages_of(producer, size):
-    return [bytes([producer, k]) + b"." * (size - 2) for k in range(256)]
+    return [bytes([producer, k]) + b"." * (size - 2) for k in range(kinds_of(size))]
 
 
 def produce(channel, producer, n, size):
     messages = messages_of(producer, size)
+    kinds = len(messages)
     for i in range(n):
-        channel.put(messages[i & 255])
+        channel.put(messages[i % kinds])
 
 
 def consume(channel, n, size, alone):
     """Takes n messages and returns how often each was there; alone, in order."""
     if alone:
         messages = messages_of(0, size)
+        kinds = len(messages)
         for i in range(n):
-            if channel.get() != messages[i & 255]:
+            if channel.get() != messages[i % kinds]:
                 raise Wrong(f"message {i} is another one")
         return None
     counts = [0] * 512
@@ -137,12 +143,14 @@ def messages(peer, p):
         for o in makers:
             o.answer()
         if pairs > 1:
-            want = [n // 256 + (k < n % 256) for k in range(256)] * 2
+            kinds = kinds_of(size)
+            want = [n // kinds + (k < n % kinds) for k in range(kinds)] + [0] * (256 - kinds)
+            want *= 2
             check([sum(c) for c in zip(*tallies)], want)
         return took
 
-    round_of(16)
-    n = 256
+    n = max(2, min(256, (16 << 20) // size))
+    round_of(min(n, 16))
     took = round_of(n)
     while took < p["time"] * 2 / 3:
         n = int(n * max(1.5, min(20, 1.1 * p["time"] / took)))
@@ -170,7 +178,7 @@ def round_trip(peer, p):
     times = []
     began = clock()
     while len(times) < 100 or clock() - began < p["time"]:
-        m = messages[len(times) & 255]
+        m = messages[len(times) % len(messages)]
         start = clock()
         there.put(m)
         got = back.get()
