@@ -272,17 +272,17 @@ def hand_over(peer, p):
     and later."""
     size = p["payload"]
     data, want = data_of(size), (1, 2, size)
-    peer.make(data_of(16)).close()  # whatever the first one starts, it is shared
+    known = peer.make(data_of(16))  # before the other process, so that they share
+    small = peer.handle(known)  # what the first one starts
     o = Other(looker, peer)
-    small = peer.make(data_of(16))
-    o.tell(peer.handle(small))
-    check(o.answer(), (1, 2, 16))
-    small.close()
     first, later = [], []
     began = clock()
     while not first or clock() - began < p["time"]:
         thing = peer.make(data)
         handle = peer.handle(thing)
+        for _ in range(20):  # whoever has slept meanwhile is awake again
+            o.tell(small)
+            check(o.answer(), (1, 2, 16))
         for times in [first] + [later] * 5:
             start = clock()
             o.tell(handle)
@@ -290,6 +290,7 @@ def hand_over(peer, p):
             times.append(clock() - start)
             check(got, want)
         thing.close()
+    known.close()
     o.tell(None)
     o.answer()
     o.join()
