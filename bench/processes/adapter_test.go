@@ -40,6 +40,9 @@ type made struct {
 
 func (m made) Result(context.Context) (int64, error) { return m.answer(m.n + 1) }
 
+// Cancel says that the task will not run, and it has.
+func (made) Cancel() bool { return true }
+
 // TestWrongWork: a peer that returns something else, or an error, fails at every
 // question.
 func TestWrongWork(t *testing.T) {

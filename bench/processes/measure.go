@@ -336,3 +336,43 @@ func (a adapter) shortTask(_ context.Context, p harness.Params) ([]float64, erro
 		return []float64{harness.Quantile(all, 0.5), harness.Quantile(all, 0.99)}, nil
 	})
 }
+
+// canceller is a future that can be cancelled.
+type canceller interface{ Cancel() bool }
+
+func (a adapter) cancel(ctx context.Context, p harness.Params) ([]float64, error) {
+	return a.with(p.Workers, p.Tasks+1, func(w workers) ([]float64, error) {
+		busy := make(chan error, 1)
+		go func() {
+			got, err := w.number(nameNap, 200)
+			busy <- checked(got, 200, err)
+		}()
+		pipe := w.(pipeliner)
+		fs := make([]future, p.Tasks)
+		for i := range fs {
+			fs[i] = pipe.start(int64(i))
+		}
+		start := time.Now()
+		cancelled := 0
+		for _, f := range slices.Backward(fs) {
+			if f.(canceller).Cancel() {
+				cancelled++
+			}
+		}
+		took := time.Since(start)
+		done := 0
+		for _, f := range fs {
+			if _, err := f.Result(ctx); err == nil {
+				done++
+			}
+		}
+		// Some may be in the hands of a worker, beyond recall.
+		if cancelled < p.Tasks-10 || cancelled+done != p.Tasks {
+			return nil, fmt.Errorf("of %d tasks %d are cancelled and %d done", p.Tasks, cancelled, done)
+		}
+		if err := errors.Join(<-busy, oneCall(w, 1)); err != nil {
+			return nil, err
+		}
+		return []float64{float64(took) / float64(p.Tasks)}, nil
+	})
+}

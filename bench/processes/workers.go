@@ -58,6 +58,7 @@ func (a adapter) answers(s harness.System) harness.System {
 		coldStart:    a.coldStart,
 		sums:         a.sums,
 		byWorkers:    a.pipelined,
+		idle:         a.idle,
 		bySubmitters: a.calls,
 	}
 	s.Declines = map[string]string{}
@@ -65,7 +66,9 @@ func (a adapter) answers(s harness.System) harness.System {
 		s.Answers[mapItem] = a.mapItem
 		s.Answers[byQueued] = a.queued
 		s.Answers[shortTask] = a.shortTask
+		s.Answers[cancel] = a.cancel
 	} else {
+		s.Declines[cancel] = "has no cancellation"
 		s.Declines[mapItem] = "has no map"
 		s.Declines[byQueued] = "has no queue"
 		s.Declines[shortTask] = "has no notion of an idle process"
