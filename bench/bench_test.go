@@ -43,6 +43,16 @@ func TestCatalog(t *testing.T) {
 	}
 }
 
+// TestVersions: the peers that are linked with this program have versions.
+func TestVersions(t *testing.T) {
+	for _, path := range []string{"github.com/panjf2000/ants/v2", "golang.org/x/sync"} {
+		version, err := harness.Module(path)(t.Context())
+		if err != nil || !strings.HasPrefix(version, "v") {
+			t.Errorf("%s has the version %q, %v", path, version, err)
+		}
+	}
+}
+
 // TestEveryAdapter asks every system every question once, at the sizes of -quick and
 // for no longer than a run must. A peer that is not on this machine is skipped; one
 // that is here and fails, or whose work is wrong, fails the test.

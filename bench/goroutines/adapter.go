@@ -73,7 +73,7 @@ func (a adapter) answers(s harness.System) harness.System {
 // grow calls run with more and more tasks until that takes about p.Time, and
 // returns how many took how long in the end.
 func grow(p harness.Params, most int, run func(tasks int) error) (tasks int, took time.Duration, err error) {
-	tasks = min(max(1024, 100*p.Workers), most)
+	tasks = min(max(1024, 10*p.Workers), most)
 	if err := run(tasks); err != nil { // warm-up
 		return 0, 0, err
 	}

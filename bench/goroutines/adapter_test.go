@@ -121,8 +121,8 @@ func TestGrow(t *testing.T) {
 	if err != nil || tasks != 100_000 || rounds[0] != 1024 || len(rounds) < 3 {
 		t.Errorf("%d tasks, %v, rounds %v", tasks, err, rounds)
 	}
-	if tasks, _, err = grow(harness.Params{Workers: 100}, 100_000, func(int) error { return nil }); err != nil || tasks != 10_000 {
-		t.Errorf("%d tasks for 100 workers and no time, %v", tasks, err)
+	if tasks, _, err = grow(harness.Params{Workers: 1000}, 100_000, func(int) error { return nil }); err != nil || tasks != 10_000 {
+		t.Errorf("%d tasks for 1000 workers and no time, %v", tasks, err)
 	}
 	failure := errors.New("wrong")
 	if _, _, err := grow(harness.Params{Time: time.Hour}, 100_000, func(int) error { return failure }); !errors.Is(err, failure) {

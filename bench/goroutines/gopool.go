@@ -121,6 +121,17 @@ func gopoolFunc() harness.System {
 			pool := gopool.New(gopool.Options{Workers: workers})
 			return func() (int, error) { return identity.Submit(ctx, pool, 1).Result(ctx) }, func() { pool.Close() }
 		},
+	}.answers(harness.System{
+		Name:  "gopool-func",
+		About: "Func.Submit, a registered function, on a gopool, and Future.Result",
+		Ours:  true,
+		Find:  harness.Module(oursModule),
+	})
+}
+
+func gopoolMap() harness.System {
+	ctx := context.Background()
+	return adapter{
 		double: func(workers int, in []int) ([]int, error) {
 			pool := gopool.New(gopool.Options{Workers: workers})
 			defer pool.Close()
@@ -134,8 +145,8 @@ func gopoolFunc() harness.System {
 			return out, nil
 		},
 	}.answers(harness.System{
-		Name:  "gopool-func",
-		About: "Func.Submit, a registered function, on a gopool; futures.Map, over a sequence, for maps",
+		Name:  "gopool-map",
+		About: "futures.Map on a gopool: lazy, over a sequence",
 		Ours:  true,
 		Find:  harness.Module(oursModule),
 	})

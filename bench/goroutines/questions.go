@@ -31,7 +31,7 @@ func Group() harness.Group {
 		Title:     "Pools of goroutines",
 		Questions: questions(),
 		Systems: []harness.System{
-			gopoolSubmit(), gopoolFunc(),
+			gopoolSubmit(), gopoolFunc(), gopoolMap(),
 			loop(), goStatement(), goResults(),
 			channelWorkers(), channelUnbuffered(), channelResults(),
 			errgroups(),

@@ -165,6 +165,42 @@ func TestParentKilled(t *testing.T) {
 	}
 }
 
+// P4: a child that dies before its parent, which has no time to see it, takes its own
+// child along. A stopped parent stands for one that is dying.
+func TestChildDiesFirst(t *testing.T) {
+	p, _, child, grandchild := launchFamily(t, "middle", "family", "near", "sleep")
+	childGone, grandchildGone := follow(t, "child", child), follow(t, "grandchild", grandchild)
+	if err := p.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	awaitState(t, p.PID(), 'T')
+	if err := unix.Kill(child, unix.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	childGone()
+	if err := p.Signal(syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	grandchildGone()
+	<-p.Done()
+}
+
+// P4: the same where the child ends because it sees that its parent has, while the kernel is
+// still busy with what the parent had open.
+func TestChildSeesParentDie(t *testing.T) {
+	for range 5 {
+		p, l, child, grandchild := launchFamily(t, "slow-middle", "family", "near", "input")
+		childGone, grandchildGone := follow(t, "child", child), follow(t, "grandchild", grandchild)
+		l.await(t, p, 1)
+		if err := p.Signal(syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		childGone()
+		grandchildGone()
+		<-p.Done()
+	}
+}
+
 // P4: a child whose parent died before the child looked does not come far.
 func TestOrphanEnds(t *testing.T) {
 	for _, parent := range []string{"mine", "1000000000"} {

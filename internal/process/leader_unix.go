@@ -18,6 +18,7 @@ type leader struct {
 	pid   int
 	death death // how its death is noticed; closed by reap
 	life  int   // the write end of its life line; closed by reap
+	guard guard // what else ends its group when this process ends; closed by reap
 }
 
 // startLeader forks and executes. A nil stdout is /dev/null.
@@ -55,7 +56,10 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 	marker, err := newMarker(len(fds), end)
 	fds = append(fds, uintptr(end))
 
-	l := &leader{life: life}
+	l := &leader{life: life, guard: noGuard}
+	if err == nil {
+		l.guard, err = newGuard()
+	}
 	attr := &syscall.SysProcAttr{Setpgid: true}
 	if err == nil {
 		err = l.death.prepare(attr)
@@ -67,12 +71,14 @@ func startLeader(spec *Spec, path string, stdout, stderr *os.File) (*leader, err
 	}
 	if err != nil {
 		_ = unix.Close(life)
+		l.guard.close()
 		l.death.close()
 		return nil, forkError(spec, err)
 	}
 	// The child does this as well (HardenChild). Here it is done for the time before
 	// that, and for children that never come to it.
 	armLifeLine(end, l.pid)
+	l.guard.arm(l.pid)
 	l.death.open()
 	return l, nil
 }
@@ -134,6 +140,7 @@ func (l *leader) reap() Exit {
 	}
 	l.death.close()
 	_ = unix.Close(l.life)
+	l.guard.close()
 	if err != nil {
 		return Exit{Code: -1}
 	}

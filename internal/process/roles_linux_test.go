@@ -24,6 +24,7 @@ var systemRoles = map[string]func(args []string){
 	"ignore-quit":     roleIgnoreQuit,
 	"memory":          roleMemory,
 	"middle":          roleMiddle,
+	"slow-middle":     roleSlowMiddle,
 	"oom-score":       roleOOMScore,
 	"park":            func([]string) { fmt.Println("ready"); parkForever(make(chan int)) },
 	"raw-descriptors": roleRawDescriptors,
@@ -43,6 +44,9 @@ func roleFamily(args []string) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: args[0] == "away"}
 	fail(cmd.Start())
 	line := 4 // the life line comes after the one file
+	if args[1] == "input" {
+		line = 5
+	}
 	_, err := pipeInode(line)
 	fail(err)
 	fmt.Println(os.Getpid(), cmd.Process.Pid)
@@ -50,6 +54,9 @@ func roleFamily(args []string) {
 	case "exit":
 		os.Exit(0)
 	case "sleep":
+	case "input": // goes when its parent does, by another way than the life line
+		_, _ = io.Copy(io.Discard, os.NewFile(ChildFile(1), "input"))
+		os.Exit(0)
 	case "spin":
 		spinForever()
 	case "stop":
@@ -133,6 +140,30 @@ func roleMiddle(args []string) {
 	spec.Stderr = func(_ int, line []byte) { fmt.Fprintf(os.Stderr, "%s\n", line) }
 	_, err := Start(spec)
 	fail(err)
+	select {}
+}
+
+// roleSlowMiddle is roleMiddle for a child with an input, and takes some milliseconds to end: the
+// first thing that is released then is the input, and the life line comes after
+// thousands of other files.
+func roleSlowMiddle(args []string) {
+	r, w, err := os.Pipe()
+	fail(err)
+	spec := as(args[0], args[1:]...)
+	spec.Files = []syscall.Conn{FD(ChildFile(0)), r}
+	spec.Stdout = func(_ int, line []byte) { fmt.Printf("%s\n", line) }
+	_, err = Start(spec)
+	fail(err)
+	fail(r.Close())
+	last := 0
+	for range 10000 {
+		last, err = unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		fail(err)
+	}
+	_, err = unix.FcntlInt(w.Fd(), unix.F_DUPFD_CLOEXEC, last+1)
+	fail(err)
+	fail(w.Close())
+	fmt.Println("ready")
 	select {}
 }
 

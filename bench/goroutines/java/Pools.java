@@ -105,7 +105,7 @@ public class Pools {
     /** grow calls a round with more and more tasks and prints the time of one, in units of some nanoseconds. */
     static String grow(Round round, double unit) throws Exception {
         final int most = 2_000_000;
-        int n = Math.max(1024, 100 * workers);
+        int n = Math.max(1024, 10 * workers);
         round.run(n); // the threads start
         long warmed = System.nanoTime() + warm;
         for (;;) {

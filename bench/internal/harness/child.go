@@ -35,15 +35,20 @@ func runChild(ctx context.Context, c cell) sample {
 	var out bytes.Buffer
 	var complaints tail
 	cmd := exec.CommandContext(ctx, program)
-	cmd.Env = append(os.Environ(), cellVariable+"="+string(text))
+	// A program with the race detector sleeps for a second before it exits, unless told.
+	cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, os.Environ()...)
+	cmd.Env = append(cmd.Env, cellVariable+"="+string(text))
 	cmd.Stdout, cmd.Stderr = &out, &complaints
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Second
 	ownGroup(cmd)
 
 	watch := watchCPU()
 	err = startPlaced(cmd, c.Params.Placement)
 	if err == nil {
 		err = cmd.Wait()
+	}
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // what it left behind holds its output; that ends with reap
 	}
 	reap()
 	s := sample{}

@@ -13,7 +13,8 @@ import (
 // Go finds the toolchain itself, for what its standard library offers.
 func Go(context.Context) (string, error) { return runtime.Version(), nil }
 
-// Module returns a Find for a Go module that this program is linked with.
+// Module returns a Find for a Go module that this program is linked with; if it is
+// not, the adapter is Broken.
 func Module(path string) func(context.Context) (string, error) {
 	return func(context.Context) (string, error) {
 		info, ok := debug.ReadBuildInfo()
@@ -29,7 +30,7 @@ func Module(path string) func(context.Context) (string, error) {
 			}
 			return m.Version, nil
 		}
-		return "", fmt.Errorf("not linked with %s", path)
+		return "", Broken(fmt.Errorf("not linked with %s", path))
 	}
 }
 

@@ -62,6 +62,7 @@ func roles() Catalog {
 				}
 				cmd := exec.Command(program)
 				cmd.Env = append(os.Environ(), helperVariable+"=1")
+				cmd.Stderr = os.Stderr // which the runner reads
 				err = cmd.Start()
 				return []float64{1}, err
 			}),

@@ -132,9 +132,12 @@ func cellOf(r *harness.Result) cellData {
 	if r.Ratio > 0 {
 		c.Ratio = Number(r.Ratio) + "x"
 	}
+	if r.Foreign >= 0 {
+		c.Note += fmt.Sprintf(", others used up to %.2f cores", r.Foreign)
+	}
 	if r.Disturbed > 0 {
 		c.Class += " disturbed"
-		c.Note += fmt.Sprintf(", %d disturbed: others used up to %.2f cores", r.Disturbed, r.Foreign)
+		c.Note += fmt.Sprintf(", %d disturbed", r.Disturbed)
 	}
 	return c
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ func ThisMachine() Machine {
 		{"Go", runtime.Version()},
 		{"processors", fmt.Sprintf("%d, GOMAXPROCS %d", runtime.NumCPU(), runtime.GOMAXPROCS(0))},
 	}
+	facts = append(facts, commit()...)
 	add := func(name, value string) {
 		if value = strings.TrimSpace(value); value != "" {
 			facts = append(facts, Fact{name, value})
@@ -37,6 +39,19 @@ func ThisMachine() Machine {
 	add("transparent huge pages", contents("/sys/kernel/mm/transparent_hugepage/enabled"))
 	add("load at the start", contents("/proc/loadavg"))
 	return Machine{facts}
+}
+
+// commit returns the commit that is measured, if this is run in its folder, as the
+// documents say, and git is there.
+func commit() []Fact {
+	if !strings.HasPrefix(contents("go.mod"), "module github.com/futures-go/futures\n") {
+		return nil
+	}
+	out, err := exec.Command("git", "describe", "--always", "--dirty", "--abbrev=12").Output()
+	if err != nil {
+		return nil
+	}
+	return []Fact{{"commit", strings.TrimSpace(string(out))}}
 }
 
 func (m Machine) String() string {

@@ -72,6 +72,7 @@ What does <it> cost?
   absent: not here: no java
   wrong, 2x1: FAILED: of 7 tasks
       5 ran
+  cores: one core (1)
   * others used more than 0.1 cores meanwhile
 
 How does it grow?
@@ -81,6 +82,7 @@ How does it grow?
   ours  10.0 [9.00..11.0] 0.1x  11.0 [10.0..12.0] 0.11x
   peer  20.0 [19.0..21.0] 0.2x  -
   peer, 100: not asked: has no queue
+  cores: one core (1)
 `
 	if got := b.String(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

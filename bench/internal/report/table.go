@@ -108,6 +108,18 @@ func values(r *harness.Result) string {
 	return text
 }
 
+// placements lists the cores of a table's cases, those aside that were free to choose.
+func (t table) placements() (places []string) {
+	for _, r := range t.rows {
+		for _, cell := range r.cells {
+			if cell != nil && cell.Placement != "unpinned" && !slices.Contains(places, cell.Placement) {
+				places = append(places, cell.Placement)
+			}
+		}
+	}
+	return places
+}
+
 // Number formats a value with three digits, or all of those before the point.
 func Number(v float64) string {
 	switch a := math.Abs(v); {
@@ -165,6 +177,9 @@ func Tables(w io.Writer, q harness.Question, results []harness.Result) error {
 		}
 		for _, note := range notes {
 			fmt.Fprintf(&b, "  %s\n", note)
+		}
+		if places := t.placements(); len(places) > 0 {
+			fmt.Fprintf(&b, "  cores: %s\n", strings.Join(places, ", "))
 		}
 		if disturbed {
 			fmt.Fprintf(&b, "  * others used more than %v cores meanwhile\n", harness.DisturbedAbove)
