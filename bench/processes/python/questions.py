@@ -11,7 +11,8 @@
 #                             if the peer has maps only
 #     map(fn, numbers)        returns the list of fn(number), as fast as the peer can
 #     close()                 ends it
-#     megabytes               what a worker takes, roughly
+#     megabytes               of memory that a worker has, roughly
+#     seconds                 of a processor that a worker takes to start, roughly
 import collections
 import importlib
 import json
@@ -100,6 +101,7 @@ class Opened:
         need, have = workers * make.megabytes, available()
         if need > have * 0.8:
             raise Decline(f"{workers} workers need about {need} MB of memory, there are {have:.0f}")
+        enough_time(workers * make.seconds / os.cpu_count(), f"the start of {workers} workers")
         self.peer = make(workers)
 
     def __enter__(self):
