@@ -19,6 +19,8 @@ type adapter struct {
 	// crowd makes a channel with two producers, of which this process is one, and two
 	// consumers.
 	crowd func(size int) (crowd, error)
+	// records is connect for small structs.
+	records func() (records, error)
 	// locks and adds let processes, of which this is one, lock or add at the same
 	// time.
 	locks, adds func(processes int) (contest, error)
@@ -64,6 +66,9 @@ func (a adapter) answers(s harness.System) harness.System {
 		s.Answers[messages] = a.messages
 		s.Answers[bySize] = a.messages
 		s.Answers[roundTrip] = a.roundTrip
+	}
+	if a.records != nil {
+		s.Answers[structs] = a.recordRate
 	}
 	if a.locks != nil {
 		s.Answers[lock] = contestOf(a.locks)

@@ -28,11 +28,11 @@ var (
 func pythonPeers() []harness.System {
 	return []harness.System{
 		pythonPeer("mpqueue", mpQueuePy, "multiprocessing", "multiprocessing.Queue, Lock, Value, and shared_memory",
-			messages, bySize, roundTrip, lock, add, handle, create),
+			messages, bySize, structs, roundTrip, lock, add, handle, create),
 		pythonPeer("mpsimplequeue", mpSimpleQueuePy, "multiprocessing-simplequeue", "multiprocessing.SimpleQueue",
-			messages, bySize, roundTrip),
+			messages, bySize, structs, roundTrip),
 		pythonPeer("mppipe", mpPipePy, "multiprocessing-pipe", "multiprocessing.Pipe, send and recv",
-			messages, bySize, roundTrip, handle),
+			messages, bySize, structs, roundTrip, handle),
 		pythonPeer("mppipebytes", mpPipeBytesPy, "multiprocessing-pipe-bytes", "multiprocessing.Pipe, send_bytes and recv_bytes",
 			messages, bySize, roundTrip),
 		pythonPeer("mpsemaphore", mpSemaphorePy, "multiprocessing-semaphore", "multiprocessing.BoundedSemaphore(1)",

@@ -6,6 +6,7 @@ import "github.com/futures-go/futures/bench/internal/harness"
 const (
 	messages  = "ipc-messages"
 	bySize    = "ipc-by-size"
+	structs   = "ipc-structs"
 	roundTrip = "ipc-round-trip"
 	lock      = "ipc-lock"
 	add       = "ipc-add"
@@ -53,6 +54,12 @@ func questions() []harness.Question {
 				{Name: "2:2 1 KiB", Params: harness.Params{Workers: 2, Payload: kib}},
 				{Name: "2:2 64 KiB", Params: harness.Params{Workers: 2, Payload: 64 * kib}},
 			},
+		},
+		{
+			Name:    structs,
+			Asks:    "How many small structs of a number, a word and a fraction go from one process to another in a second? In Python they are tuples.",
+			Metrics: rate,
+			Cases:   []harness.Case{{Params: harness.Params{Workers: 1}, Quick: true}},
 		},
 		{
 			Name: roundTrip,

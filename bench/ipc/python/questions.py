@@ -162,6 +162,45 @@ def messages(peer, p):
     return [n * pairs / took]
 
 
+def record_of(i):
+    return (i, "a name", 1.5)
+
+
+def record_consumer(orders, channel):
+    while True:
+        n = orders.recv()
+        if n == 0:
+            return None
+        for i in range(n):
+            check(channel.get(), record_of(i))
+        orders.send(n)
+
+
+def structs(peer, p):
+    """Small records a second."""
+    channel = peer.channel()
+    o = Other(record_consumer, channel)
+
+    def round_of(n):
+        start = clock()
+        o.tell(n)
+        for i in range(n):
+            channel.put(record_of(i))
+        check(o.answer(), n)
+        return clock() - start
+
+    round_of(16)
+    n = 256
+    took = round_of(n)
+    while took < p["time"] * 2 / 3:
+        n = int(n * max(1.5, min(20, 1.1 * p["time"] / took)))
+        took = round_of(n)
+    o.tell(0)
+    o.answer()
+    o.join()
+    return [n / took]
+
+
 def echo(orders, there, back):
     while True:
         m = there.get()
@@ -324,6 +363,7 @@ def create(peer, p):
 ANSWERS = {
     "ipc-messages": messages,
     "ipc-by-size": messages,
+    "ipc-structs": structs,
     "ipc-round-trip": round_trip,
     "ipc-lock": lock,
     "ipc-add": add,
