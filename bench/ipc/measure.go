@@ -24,6 +24,8 @@ type adapter struct {
 	// locks and adds let processes, of which this is one, lock or add at the same
 	// time.
 	locks, adds func(processes int) (contest, error)
+	// lending makes a lock with which processes can be killed.
+	lending func() (lending, error)
 	// memory starts a process that looks into memory.
 	memory func() (memory, error)
 }
@@ -75,6 +77,9 @@ func (a adapter) answers(s harness.System) harness.System {
 	}
 	if a.adds != nil {
 		s.Answers[add] = contestOf(a.adds)
+	}
+	if a.lending != nil {
+		s.Answers[inherit] = a.inherit
 	}
 	if a.memory != nil {
 		s.Answers[handle] = a.handOver

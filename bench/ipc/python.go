@@ -42,8 +42,11 @@ func pythonPeers() []harness.System {
 
 func pythonPeer(module, source, name, about string, questions ...string) harness.System {
 	script := harness.PythonScript{Name: module, Source: pythonQuestions + "\n\n" + source}
-	answers := make(map[string]harness.Run)
+	answers, declines := make(map[string]harness.Run), make(map[string]string)
 	for _, question := range questions {
+		if question == lock {
+			declines[inherit] = "nobody ever has it: whoever waits for it waits forever"
+		}
 		answers[question] = func(ctx context.Context, p harness.Params) ([]float64, error) {
 			text, err := json.Marshal(p)
 			if err != nil {
@@ -53,7 +56,7 @@ func pythonPeer(module, source, name, about string, questions ...string) harness
 		}
 	}
 	return harness.System{
-		Name: name, About: about, Answers: answers,
+		Name: name, About: about, Answers: answers, Declines: declines,
 		Find: harness.PythonStdlib("multiprocessing", "multiprocessing.shared_memory"),
 	}
 }

@@ -10,6 +10,7 @@ const (
 	roundTrip = "ipc-round-trip"
 	lock      = "ipc-lock"
 	add       = "ipc-add"
+	inherit   = "ipc-owner-died"
 	handle    = "ipc-handle"
 	create    = "ipc-create"
 )
@@ -22,7 +23,7 @@ func Group() harness.Group {
 		Title:     "What processes share",
 		Questions: questions(),
 		Systems: append([]harness.System{
-			ours(), pipeEnd(), array(), semaphore(), sharedMemory(), barePipe(), unixSocket(),
+			ours(), pipeEnd(), array(), semaphore(), sharedMemory(), fileLock(), barePipe(), unixSocket(),
 		}, pythonPeers()...),
 		Serve: serve,
 	}
@@ -76,6 +77,15 @@ func questions() []harness.Question {
 			Metrics: nanos,
 			Grows:   "processes",
 			Cases:   processes,
+		},
+		{
+			Name: inherit,
+			Asks: "A process is killed (SIGKILL) that has a lock: how long does it take until the next one has it?",
+			Metrics: []harness.Metric{
+				{Name: "p50", Unit: "ms", Better: harness.Lower},
+				{Name: "p99", Unit: "ms", Better: harness.Lower},
+			},
+			Cases: []harness.Case{{Params: harness.Params{}, Quick: true}},
 		},
 		{
 			Name:    add,

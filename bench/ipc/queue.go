@@ -50,6 +50,7 @@ func ours() harness.System {
 			}
 			return contestAt(processes, contention{Mutex: m, Plain: plain}, closing(m, plain))
 		},
+		lending: lendMutex,
 		adds: func(processes int) (contest, error) {
 			v, err := ipc.NewValue[int64](0)
 			if err != nil {

@@ -15,6 +15,7 @@ var roles = map[string]func() error{
 	"gob":         serveGob,
 	"unix-socket": serveUnixSocket,
 	"ring":        serveRing,
+	"flock":       serveFileLock,
 	"contest":     serveContest,
 	"memory":      serveMemory,
 }
