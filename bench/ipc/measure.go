@@ -40,9 +40,9 @@ type crowd interface {
 
 // A contest is a number of processes, of which this is one, that do the same.
 type contest interface {
-	// run lets them all do it from a time until another, and returns how often they
-	// did. What they have done is checked.
-	run(start, end time.Time) (int64, error)
+	// run lets them all do it from a time until another, and returns what they have
+	// done together, which is checked.
+	run(start, end time.Time) (share, error)
 	close() error
 }
 
@@ -211,14 +211,14 @@ func contestOf(make func(processes int) (contest, error)) harness.Run {
 			return nil, err
 		}
 		start := time.Now().Add(10 * time.Millisecond)
-		n, err := c.run(start, start.Add(p.Time))
+		all, err := c.run(start, start.Add(p.Time))
 		if err := errors.Join(err, c.close()); err != nil {
 			return nil, err
 		}
-		if n == 0 {
+		if all.N == 0 {
 			return nil, errors.New("nobody has done anything")
 		}
-		return []float64{float64(p.Time) / float64(n)}, nil
+		return []float64{float64(time.Second) / all.Rate}, nil
 	}
 }
 

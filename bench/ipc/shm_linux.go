@@ -114,6 +114,7 @@ const (
 	wordStart = 256 // in ns since 1970; 0 before it is known
 	wordEnd   = 320
 	wordTotal = 384 // what the other processes have counted
+	wordRate  = 448 // the sum of their rates
 )
 
 // contestVariable tells what another process does.
@@ -147,22 +148,22 @@ func newBareContest(processes int, does string) (contest, error) {
 	return c, nil
 }
 
-func (c *bareContest) run(start, end time.Time) (int64, error) {
+func (c *bareContest) run(start, end time.Time) (share, error) {
 	c.memory.word(wordEnd).Store(uint64(end.UnixNano()))
 	c.memory.word(wordStart).Store(uint64(start.UnixNano()))
-	total := c.memory.contend(c.does, start, end)
+	all := c.memory.contend(c.does, start, end)
 	for _, cmd := range c.others {
 		if err := cmd.Wait(); err != nil {
-			return 0, err
+			return share{}, err
 		}
 	}
 	processes := len(c.others) + 1
 	c.others = nil
-	total += int64(c.memory.word(wordTotal).Load())
+	all = all.plus(share{int64(c.memory.word(wordTotal).Load()), float64(c.memory.word(wordRate).Load())})
 	if c.does == "add" {
-		return total, counted(int64(c.memory.word(wordAdded).Load()), total)
+		return all, counted(int64(c.memory.word(wordAdded).Load()), all.N)
 	}
-	return total, counted(int64(binary.LittleEndian.Uint64(c.memory.data[wordPlain:])), int64(processes*checkedLocks))
+	return all, counted(int64(binary.LittleEndian.Uint64(c.memory.data[wordPlain:])), int64(processes*checkedLocks))
 }
 
 func (c *bareContest) close() error {
@@ -186,12 +187,14 @@ func serveContest() error {
 		}
 	}
 	start, end := time.Unix(0, int64(m.word(wordStart).Load())), time.Unix(0, int64(m.word(wordEnd).Load()))
-	m.word(wordTotal).Add(uint64(m.contend(os.Getenv(contestVariable), start, end)))
+	mine := m.contend(os.Getenv(contestVariable), start, end)
+	m.word(wordTotal).Add(uint64(mine.N))
+	m.word(wordRate).Add(uint64(mine.Rate))
 	return nil
 }
 
 // contend is what each process does.
-func (m *mapped) contend(does string, start, end time.Time) int64 {
+func (m *mapped) contend(does string, start, end time.Time) share {
 	if does == "add" {
 		added := m.word(wordAdded)
 		return during(start, end, func() {
@@ -208,7 +211,7 @@ func (m *mapped) contend(does string, start, end time.Time) int64 {
 			}
 		}
 	}
-	n := during(start, end, func() {
+	done := during(start, end, func() {
 		for range batchSize {
 			lock()
 			word.Store(0)
@@ -220,7 +223,7 @@ func (m *mapped) contend(does string, start, end time.Time) int64 {
 		binary.LittleEndian.PutUint64(plain, binary.LittleEndian.Uint64(plain)+1)
 		word.Store(0)
 	}
-	return n
+	return done
 }
 
 // bareMemory is a process that gets descriptors over a socket. What it is told is a

@@ -236,60 +236,72 @@ def round_trip(peer, p):
 CHECKED = 1000  # how often a lock is checked, by each
 
 
-def lock_often(orders, lock, plain, start, end):
+def during(start, end, batch):
+    """Calls batch, which does something 100 times, from a time until another and at
+    least once; returns how often that was, and how often a second."""
     while time.time() < start:
         pass
     n = 0
+    began = now = time.time()
+    while now < end or n == 0:
+        batch()
+        n += 100
+        now = time.time()
+    return n, n / (now - began)
+
+
+def lock_often(orders, lock, plain, start, end):
     acquire, release = lock.acquire, lock.release
-    while time.time() < end:
+
+    def batch():
         for _ in range(100):
             acquire()
             release()
-        n += 100
+
+    done = during(start, end, batch)
     for _ in range(CHECKED):
         acquire()
         plain.value += 1
         release()
-    return n
+    return done
 
 
 def add_often(orders, counter, start, end):
-    while time.time() < start:
-        pass
-    n = 0
     add = counter.add
-    while time.time() < end:
+
+    def batch():
         for _ in range(100):
             add()
-        n += 100
-    return n
+
+    return during(start, end, batch)
 
 
 def together(p, fn, *args):
-    """Lets processes call fn at the same time, and returns what they counted."""
+    """Lets processes call fn at the same time, and returns what they counted and how
+    much that is a second."""
     others = p["workers"] - 1
     start = time.time() + 0.01 + 0.003 * others
     end = start + p["time"]
     os_ = [Other(fn, *args, start, end) for _ in range(others)]
-    counts = [fn(None, *args, start, end)] + [o.answer() for o in os_]
+    shares = [fn(None, *args, start, end)] + [o.answer() for o in os_]
     for o in os_:
         o.join()
-    return sum(counts)
+    return sum(n for n, _ in shares), sum(rate for _, rate in shares)
 
 
 def lock(peer, p):
     """Nanoseconds from one locking to the next, by whoever it is."""
     plain = multiprocessing.RawValue("q", 0)
-    n = together(p, lock_often, peer.lock(), plain)
+    _, rate = together(p, lock_often, peer.lock(), plain)
     check(plain.value, CHECKED * p["workers"])
-    return [p["time"] / n * 1e9]
+    return [1e9 / rate]
 
 
 def add(peer, p):
     counter = peer.counter()
-    n = together(p, add_often, counter)
+    n, rate = together(p, add_often, counter)
     check(counter.value, n)
-    return [p["time"] / n * 1e9]
+    return [1e9 / rate]
 
 
 # Memory.
