@@ -23,6 +23,7 @@ type local struct {
 
 func (l local) number(_ string, n int64) (int64, error) { return l.answer(n + 1) }
 func (l local) bytes(_ string, b []byte) (int64, error) { return l.answer(int64(len(b))) }
+func (l local) startNap(n int64) future                 { return made{l, n - 1} }
 func (l local) start(n int64) future                    { return made{l, n} }
 func (l local) close() error                            { return nil }
 func (l local) echo(b []byte) ([]byte, error)           { return l.some(b), l.failure() }

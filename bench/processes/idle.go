@@ -22,7 +22,7 @@ func (a adapter) idle(_ context.Context, p harness.Params) ([]float64, error) {
 		return nil, harness.Decline("asked on Linux only")
 	}
 	return a.with(p.Workers, 0, func(workers) ([]float64, error) {
-		time.Sleep(p.Time) // what is still to be done is done
+		time.Sleep(max(p.Time, settling))
 		pids, err := descendants(os.Getpid())
 		if err != nil {
 			return nil, err
@@ -36,7 +36,7 @@ func (a adapter) idle(_ context.Context, p harness.Params) ([]float64, error) {
 			return nil, err
 		}
 		start := time.Now()
-		time.Sleep(max(p.Time, 50*time.Millisecond))
+		time.Sleep(5 * p.Time)
 		took := time.Since(start)
 		after, err := sumOf(append([]int{self}, pids...), processorTime)
 		if err != nil {
@@ -49,6 +49,9 @@ func (a adapter) idle(_ context.Context, p harness.Params) ([]float64, error) {
 		}, err
 	})
 }
+
+// settling is how long a pool is left alone before it counts as idle.
+const settling = 100 * time.Millisecond
 
 // sumOf adds up what of is of processes.
 func sumOf(pids []int, of func(pid int) (int64, error)) (sum int64, err error) {

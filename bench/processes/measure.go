@@ -358,11 +358,7 @@ type canceller interface{ Cancel() bool }
 
 func (a adapter) cancel(ctx context.Context, p harness.Params) ([]float64, error) {
 	return a.with(p.Workers, p.Tasks+1, func(w workers) ([]float64, error) {
-		busy := make(chan error, 1)
-		go func() {
-			got, err := w.number(nameNap, 200)
-			busy <- checked(got, 200, err)
-		}()
+		busy := w.(napper).startNap(200)
 		pipe := w.(pipeliner)
 		fs := make([]future, p.Tasks)
 		for i := range fs {
@@ -386,7 +382,8 @@ func (a adapter) cancel(ctx context.Context, p harness.Params) ([]float64, error
 		if cancelled < p.Tasks-10 || cancelled+done != p.Tasks {
 			return nil, fmt.Errorf("of %d tasks %d are cancelled and %d done", p.Tasks, cancelled, done)
 		}
-		if err := errors.Join(<-busy, oneCall(w, 1)); err != nil {
+		got, err := busy.Result(ctx)
+		if err := errors.Join(checked(got, 200, err), oneCall(w, 1)); err != nil {
 			return nil, err
 		}
 		return []float64{float64(took) / float64(p.Tasks)}, nil

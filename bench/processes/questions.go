@@ -145,7 +145,7 @@ func questions() []harness.Question {
 		},
 		{
 			Name: idle,
-			Asks: "What do the processes of a pool that is idle have of memory of their own, all of them together for each worker, and take of the processors, with the process that has the pool? A process in Go is the benchmark itself.",
+			Asks: "What do the processes of a pool that is idle have of memory of their own, all of them together for each worker, and take of the processors, with the process that has the pool? A process in Go is the benchmark itself; to look takes some tenths of a millisecond.",
 			Metrics: []harness.Metric{
 				{Name: "memory", Unit: "MiB", Better: harness.Lower},
 				{Name: "processor", Unit: "ms/s", Better: harness.Lower},

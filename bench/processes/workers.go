@@ -24,6 +24,12 @@ type pipeliner interface {
 	start(n int64) future
 }
 
+// napper is implemented by workers whose tasks can be cancelled: it starts the task
+// Nap, behind which they wait.
+type napper interface {
+	startNap(milliseconds int64) future
+}
+
 // future is what *futures.Future[int64] is, too.
 type future interface {
 	Result(ctx context.Context) (int64, error)
