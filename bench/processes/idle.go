@@ -21,14 +21,14 @@ func (a adapter) idle(_ context.Context, p harness.Params) ([]float64, error) {
 	if _, err := os.Stat("/proc/self/smaps_rollup"); err != nil {
 		return nil, harness.Decline("asked on Linux only")
 	}
-	return a.with(p.Workers, 0, func(workers) ([]float64, error) {
+	return a.with(p.Workers, 0, func(w workers) ([]float64, error) {
+		if err := occupy(w, p.Workers); err != nil {
+			return nil, err
+		}
 		time.Sleep(max(p.Time, settling))
 		pids, err := descendants(os.Getpid())
 		if err != nil {
 			return nil, err
-		}
-		if len(pids) < p.Workers {
-			return nil, fmt.Errorf("%d workers are %d processes", p.Workers, len(pids))
 		}
 		self := os.Getpid()
 		before, err := sumOf(append(pids, self), processorTime)
@@ -52,6 +52,36 @@ func (a adapter) idle(_ context.Context, p harness.Params) ([]float64, error) {
 
 // settling is how long a pool is left alone before it counts as idle.
 const settling = 100 * time.Millisecond
+
+// occupy gives all workers of a pool something to do at the same time, so that those
+// are there that are started when they are needed.
+func occupy(w workers, n int) error {
+	const rounds = 20
+	there := 0
+	for range rounds {
+		pids, err := descendants(os.Getpid())
+		if err != nil {
+			return err
+		}
+		if there = len(pids); there >= n {
+			return nil
+		}
+		pool, can := w.(napper)
+		if !can {
+			break
+		}
+		naps := make([]future, n)
+		for i := range naps {
+			naps[i] = pool.startNap(200)
+		}
+		for _, f := range naps {
+			if _, err := f.Result(background); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("%d workers are %d processes", n, there)
+}
 
 // sumOf adds up what of is of processes.
 func sumOf(pids []int, of func(pid int) (int64, error)) (sum int64, err error) {

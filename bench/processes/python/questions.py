@@ -449,7 +449,13 @@ def idle(make, p):
     they and this process take."""
     if not os.path.exists("/proc/self/smaps_rollup"):
         raise Decline("asked on Linux only")
-    with Opened(make, p):
+    with Opened(make, p) as peer:
+        # Some start workers when they are needed.
+        for _ in range(20):
+            if len(descendants()) >= p["workers"] or not hasattr(peer, "submit"):
+                break
+            for f in [peer.submit(nap, 200) for _ in range(p["workers"])]:
+                check(f.result(PATIENCE), 200)
         time.sleep(max(p["time"], 0.1))  # what is still to be done is done
         pids = descendants()
         if len(pids) < p["workers"]:
