@@ -57,6 +57,9 @@ func (p *Pool) noticeCame(m *nats.Msg) {
 	for _, r := range n.Dropped {
 		p.eachOf(r, p.dropped)
 	}
+	for _, r := range n.Returned {
+		p.eachOf(r, p.unbegin)
+	}
 	p.feed.Unlock()
 	p.queue.Popped()
 }
@@ -109,6 +112,15 @@ func (p *Pool) begin(j *job, worker int) {
 	p.settleQuestion(j)
 	if j.task.Started(worker) {
 		p.emitTask(inspect.TaskStarted, j.task, worker, nil)
+	}
+}
+
+// unbegin notes that a worker gives a job back that it had meant to begin. The caller holds
+// feed.
+func (p *Pool) unbegin(j *job) {
+	if j.begun && j.place == placeSent && j.task.Unstart() {
+		j.begun = false
+		p.count(j, true)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/cluster/internal/envelope"
+	"github.com/futures-go/futures/gopool"
 )
 
 var (
@@ -528,6 +529,21 @@ func TestShutdownOfMany(t *testing.T) {
 	if n := stored(t, other, other.conn.Names.Tasks()); n != 1 {
 		t.Errorf("%d messages are left besides the other pool's sentinel", n-1)
 	}
+}
+
+// TestWorkersEnd: a pool whose own workers have ended is broken and says why.
+func TestWorkersEnd(t *testing.T) {
+	ctx := t.Context()
+	ex := gopool.New(gopool.Options{Workers: 1})
+	p := client(t, Options{Executor: ex})
+	if v, err := twice.Submit(ctx, p, 1).Result(ctx); v != 2 || err != nil {
+		t.Fatalf("got %v, %v", v, err)
+	}
+	ex.Close()
+	if _, err := twice.Submit(ctx, p, 1).Result(ctx); !errors.Is(err, futures.ErrBroken) {
+		t.Errorf("got %v", err)
+	}
+	waitFor(t, "refused at once", func() bool { return errors.Is(twice.Submit(ctx, p, 1).Err(), futures.ErrBroken) })
 }
 
 func heap() int64 {

@@ -314,6 +314,31 @@ func (s *script) serve(opts ServeOptions) (stop func() error) {
 	return stop
 }
 
+// worker starts a worker that the test drains.
+func (s *script) worker(change func(*workerOptions)) *worker {
+	s.t.Helper()
+	opts, err := (&ServeOptions{Workers: 4, Lease: time.Minute, Logger: quiet}).worker()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	opts.Lease = time.Minute
+	change(&opts)
+	connection := Connection{Server: s.server}
+	conn, err := connection.connect(s.t.Context(), stream.Worker, quiet)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(conn.Close)
+	if err := conn.SetupConsumers(s.t.Context(), 0, opts.Queues); err != nil {
+		s.t.Fatal(err)
+	}
+	w, err := newWorker(conn, opts)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return w
+}
+
 // empty waits until no task message is stored.
 func (s *script) empty() {
 	s.t.Helper()

@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -50,7 +49,7 @@ type worker struct {
 	wake    chan struct{} // capacity 1: there is something to watch
 	news    chan struct{} // capacity 1: there is something to announce
 	quit    chan struct{} // closed by drain: nothing is left to watch
-	broken  chan struct{} // closed once the executor takes nothing any more, with reason
+	broken  chan struct{} // closed once, by fail
 	helpers sync.WaitGroup
 
 	hears, has  *nats.Subscription // of cancels, and of questions who has a task
@@ -81,6 +80,7 @@ type workerOptions struct {
 	Slots    int
 	Executor futures.Executor // nil: a gopool of its own
 	Lease    time.Duration
+	Obey     time.Duration // what was told to stop may take so long, and is left behind then
 	Name     string
 	Logger   *slog.Logger
 	Pool     gopool.Options // of its own executor
@@ -147,12 +147,13 @@ func (w *worker) begin() (err error) {
 	return nil
 }
 
-// fail notes that the executor takes nothing any more. The first reason stays.
+// fail notes that the worker cannot go on: its executor takes nothing any more, or the
+// server refuses what it needs. The first reason stays.
 func (w *worker) fail(reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.reason == nil {
-		w.reason = fmt.Errorf("its executor: %w", reason)
+		w.reason = reason
 		close(w.broken)
 	}
 }
