@@ -31,6 +31,7 @@ var mayImport = []struct {
 	{"cluster/internal/envelope", []string{module, module + "/internal/...", module + "/wire"}, "what a message holds can be read without a server"},
 	{"cluster/internal/stream", []string{"github.com/nats-io/nats.go/...", "github.com/nats-io/nuid"}, "the engine knows nothing of tasks"},
 	{"cluster/...", []string{module + "/...", "github.com/nats-io/..."}, "the executor on the engine, and its server"},
+	{"bench/...", []string{"..."}, "the peers, of which users of the library inherit none; and internal packages, to measure them"},
 	{"examples/...", []string{"...", "-" + module + "/internal/..."}, "examples use what their readers can use"},
 }
 
