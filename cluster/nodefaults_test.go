@@ -3,7 +3,6 @@ package cluster
 import (
 	"fmt"
 	"net"
-	"strings"
 	"testing"
 )
 
