@@ -9,6 +9,7 @@ package main
 import (
 	"os"
 
+	"github.com/futures-go/futures/bench/cluster"
 	"github.com/futures-go/futures/bench/goroutines"
 	"github.com/futures-go/futures/bench/internal/harness"
 	"github.com/futures-go/futures/bench/ipc"
@@ -22,6 +23,7 @@ func catalog() harness.Catalog {
 		goroutines.Group(),
 		processes.Group(),
 		ipc.Group(),
+		cluster.Group(),
 	}}
 }
 

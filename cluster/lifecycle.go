@@ -143,6 +143,7 @@ func (p *Pool) tearDown() {
 	p.attached.close()
 	err := p.local.stopWorkers()
 	if p.local.server == nil || p.opts.StoreDir != "" { // else all of it goes with the server
+		p.errands.wait(errandsWait) // so that what was stored last is there to be removed
 		p.clean()
 	}
 	p.errands.close(errandsWait)
@@ -176,7 +177,11 @@ func (p *Pool) clean() {
 			})
 		})
 	}
-	p.errands.do(func(done func()) {
-		p.conn.Purge(names.Tasks(), names.Keep(p.client), func(uint64, error) { done() })
-	})
+	// All tasks are done. A message of one that was cancelled may be there again, given back by a
+	// worker.
+	for _, filter := range []string{names.TasksOf(p.client), names.Keep(p.client)} {
+		p.errands.do(func(done func()) {
+			p.conn.Purge(names.Tasks(), filter, func(uint64, error) { done() })
+		})
+	}
 }

@@ -22,6 +22,8 @@ run first go run ./examples/first README.md LICENSE
 run tutorial go run ./examples/tutorial
 run squash go run ./examples/squash -on goroutines -workers 2 "$(go env GOROOT)/src/net"
 run squash go run ./examples/squash -on processes -workers 2 "$(go env GOROOT)/src/net"
+run squash go run ./examples/squash -on cluster -workers 2 "$(go env GOROOT)/src/net"
+run "cluster of three nodes" bash examples/cluster/run.sh
 # Some of its images are bad, so it ends with 1: go run says so with text.
 go build -o "$scratch/thumbnails" ./examples/thumbnails
 run thumbnails bash -c '"$0" -demo -out "$1"; [ $? -eq 1 ]' "$scratch/thumbnails" "$scratch/small"

@@ -2,6 +2,10 @@
 // as it is told, and prints how much faster that was than one after another.
 //
 //	go run ./examples/squash -on goroutines -workers 2 $(go env GOROOT)/src
+//
+// With -on cluster -url URL others can help: where the directory has the same name,
+//
+//	go run ./examples/squash -serve -url URL -workers 2
 package main
 
 import (
@@ -17,6 +21,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/futures-go/futures/cluster"
 	"github.com/futures-go/futures/procpool"
 )
 
@@ -34,13 +39,18 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("squash", flag.ContinueOnError)
 	on := flags.String("on", "goroutines", "where the work runs: "+places())
 	workers := flags.Int("workers", runtime.GOMAXPROCS(0), "how many files at the same time")
+	url := flags.String("url", "", "with -on cluster: the servers' addresses; without it a server in this program")
+	serve := flags.Bool("serve", false, "work for others at -url, until interrupted")
 	target := flags.String("out", "", "directory for the compressed files; without it they are thrown away")
 	serial := flags.Bool("serial", true, "also do it one after another, to compare")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if flags.NArg() != 1 || *workers < 1 {
-		return errors.New("usage: squash [-on PLACE] [-workers N] [-out DIR] [-serial=false] DIR, with N at least 1")
+	if *serve && *url != "" && flags.NArg() == 0 && *workers > 0 {
+		return cluster.Serve(ctx, cluster.ServeOptions{Connection: at(*url), Workers: *workers})
+	}
+	if *serve || flags.NArg() != 1 || *workers < 1 {
+		return errors.New("usage: squash [-on PLACE] [-url URL] [-workers N] [-out DIR] [-serial=false] DIR, or squash -serve -url URL [-workers N], with N at least 1")
 	}
 	files, err := list(flags.Arg(0))
 	if err != nil {
@@ -50,7 +60,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	for i, f := range files {
 		jobs[i] = Job{Root: flags.Arg(0), Path: f, Out: *target}
 	}
-	ex, err := open(*on, *workers)
+	ex, err := open(ctx, *on, *workers, *url)
 	if err != nil {
 		return err
 	}

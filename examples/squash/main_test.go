@@ -89,11 +89,13 @@ func TestFailuresStopNothing(t *testing.T) {
 func TestBadInput(t *testing.T) {
 	root := tree(t, map[string]string{"a": "a"})
 	for text, args := range map[string][]string{
-		"-on moon: there is goroutines, processes": {"-on", "moon", root},
-		"usage: squash":     {},
-		"with N at least 1": {"-workers", "0", root},
-		"no such file":      {filepath.Join(root, "nowhere")},
-		"no files":          {t.TempDir()},
+		"-on moon: there is cluster, goroutines, processes": {"-on", "moon", root},
+		"-url is for -on cluster":                           {"-url", "nats://127.0.0.1:1", root},
+		"nats://127.0.0.1:1":                                {"-on", "cluster", "-url", "nats://127.0.0.1:1", root},
+		"usage: squash":                                     {},
+		"with N at least 1":                                 {"-workers", "0", root},
+		"no such file":                                      {filepath.Join(root, "nowhere")},
+		"no files":                                          {t.TempDir()},
 	} {
 		if err := run(t.Context(), args, &strings.Builder{}); err == nil || !strings.Contains(err.Error(), text) {
 			t.Errorf("%v: got %v, want %q", args, err, text)

@@ -56,6 +56,7 @@ type Params struct {
 	Payload    int           `json:"payload,omitempty"`    // bytes of an argument, a result, a message
 	Work       time.Duration `json:"work,omitempty"`       // what a task takes; 0 for an empty one
 	Pause      time.Duration `json:"pause,omitempty"`      // between two operations of a latency question
+	Lease      time.Duration `json:"lease,omitempty"`      // how long a worker may be silent before its task goes to another one
 	Placement  Placement     `json:"placement,omitempty"`  // already in force when the Run is called
 
 	Time  time.Duration `json:"time"`  // how long to measure, about
