@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/futures-go/futures/cluster"
 )
 
-// startNodes starts three nodes, until the test ends, and returns the URL of all.
-func startNodes(t *testing.T) string {
+// startNodes starts three nodes, until the test ends, and returns their URLs.
+func startNodes(t *testing.T) (urls []string) {
 	t.Helper()
-	var routes, urls []string
+	var routes []string
 	var listeners []net.Listener
 	for range 3 { // all know all before they are there
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -43,7 +42,7 @@ func startNodes(t *testing.T) string {
 		})
 		urls = append(urls, s.URL())
 	}
-	return strings.Join(urls, ",")
+	return urls
 }
 
 // TestConformanceOnThreeNodes runs the suite with three replicas of everything. It takes a minute or
@@ -52,10 +51,10 @@ func TestConformanceOnThreeNodes(t *testing.T) {
 	if os.Getenv("FUTURES_CI") == "" && os.Getenv("FUTURES_NODES") == "" {
 		t.Skip("it takes a minute: set FUTURES_NODES=1; TestNodeKilled has three nodes too")
 	}
-	url := startNodes(t)
+	urls := startNodes(t)
 	var mu sync.Mutex
 	var free []string // queues that nobody uses: each has consumers on all nodes
-	queues := 0
+	queues, pools := 0, 0
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	failed := func(err error) { t.Error(err) }
@@ -63,6 +62,10 @@ func TestConformanceOnThreeNodes(t *testing.T) {
 	// one may say before it knows of what is stored. So there is no order among them.
 	const priorities = false
 	conformance(t, priorities, func(t testing.TB, o cluster.Options) *cluster.Pool {
+		// A pool is on the node of its worker, and streams on any: between two nodes a task may begin
+		// whose Cancel returns true.
+		url := urls[pools%len(urls)]
+		pools++
 		mu.Lock()
 		if len(free) == 0 {
 			free = append(free, fmt.Sprint("q", queues))
