@@ -142,4 +142,3 @@ func TestServerKilled(t *testing.T) {
 		})
 	}
 }
-
