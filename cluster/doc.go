@@ -67,7 +67,8 @@
 // task that may lose no worker is no dead letter where it was done, and its worker was lost before
 // it could say so; that a result survives its worker while the server has no storage left
 // for it; order; and, with more than one server, that what is urgent and has just been stored comes
-// first, and that a task whose Cancel returned true had not just begun.
+// first, and that a task whose Cancel returned true had not just begun,
+// or does not begin where its worker was lost at that moment.
 //
 // # What client and worker say to each other
 //
