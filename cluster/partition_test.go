@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -111,8 +112,9 @@ func partition(t *testing.T, first string) {
 	if n := m.again("task"); n != 0 {
 		t.Errorf("%d more runs", n)
 	}
-	if _, err := p.conn.GetLast(ctx, names.Tasks(), names.TaskFilter(stream.Default, 1)); err == nil {
-		t.Error("a task message is left")
-	}
+	waitFor(t, "the last task's message to go, which is acknowledged after its result is out", func() bool {
+		_, err := p.conn.GetLast(ctx, names.Tasks(), names.TaskFilter(stream.Default, 1))
+		return errors.Is(err, stream.ErrNotFound)
+	})
 	cut.stop()
 }
