@@ -107,7 +107,7 @@ func (c *asynqClient) open(ctx context.Context, s site) (err error) {
 	if err != nil {
 		return err
 	}
-	c.brief.URL = address
+	c.brief.URL, c.abrupt = address, true
 	c.client = asynq.NewClient(asynq.RedisClientOpt{Addr: address})
 	within, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
@@ -193,21 +193,18 @@ func (c *asynqClient) close() (err error) {
 	}
 	if c.stop != nil {
 		c.stop()
-		c.gone.Wait()
 	}
+	err = errors.Join(err, c.endActors())
 	if c.client != nil {
 		err = errors.Join(err, c.client.Close())
 	}
-	if c.rdb != nil {
-		err = errors.Join(err, c.rdb.Close())
-	}
-	for _, a := range c.actors {
-		err = errors.Join(err, a.stop())
-	}
-	c.actors = nil
-	if c.redis != nil { // workers are gone
+	if c.redis != nil {
 		err = errors.Join(err, c.redis.Process.Kill())
 		_ = c.redis.Wait() // it was killed
+	}
+	c.gone.Wait() // until Redis is gone it waits for results, for a second
+	if c.rdb != nil {
+		err = errors.Join(err, c.rdb.Close())
 	}
 	return errors.Join(err, c.clear())
 }

@@ -43,10 +43,10 @@ func (a adapter) loop(s site, tell func(round) []float64) harness.Run {
 		return a.with(ctx, s, func(c client) ([]float64, error) {
 			// The first ones make connections, and a system that looks at how long a
 			// function takes knows it then.
-			if _, err := closedLoop(ctx, c, p, p.Time/2, 4); err != nil {
+			if _, err := closedLoop(ctx, c, p, p.Time/2, 2); err != nil {
 				return nil, err
 			}
-			r, err := closedLoop(ctx, c, p, p.Time, 2)
+			r, err := closedLoop(ctx, c, p, p.Time, 1)
 			return tell(r), err
 		})
 	}

@@ -65,9 +65,10 @@ func questions() []harness.Question {
 		},
 		{
 			Name:    replicated,
-			Asks:    "The same, if three servers, each a process on this machine, keep everything three times. -quick has one task at a time.",
+			Asks:    "The same, if three servers, each a process on this machine, keep everything three times.",
 			Metrics: loop,
 			Cases:   inFlight(1),
+			Heavy:   true, // the servers have to find each other
 		},
 		{
 			Name:    queuedSize,

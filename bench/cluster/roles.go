@@ -78,9 +78,10 @@ func play(text string) error {
 
 // actor is a process in a role.
 type actor struct {
-	cmd *exec.Cmd
-	end io.Closer // its standard input
-	url string    // what it has said
+	cmd  *exec.Cmd
+	end  io.Closer // its standard input
+	kill bool      // it need not end by itself
+	url  string    // what it has said
 }
 
 // start starts this program in a role, and returns when that is ready.
@@ -116,7 +117,10 @@ func start(role string, o orders) (*actor, error) {
 
 // stop has the process end and waits for that.
 func (a *actor) stop() error {
-	_ = a.end.Close() // it may be dead
+	if a.kill {
+		_ = a.cmd.Process.Kill() // it may be dead
+	}
+	_ = a.end.Close() // likewise
 	err := a.cmd.Wait()
 	if killed := (*exec.ExitError)(nil); errors.As(err, &killed) && killed.ExitCode() < 0 {
 		return nil // by a measurement, which would fail if it were by anybody else
