@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -72,7 +73,7 @@ func run(all harness.Catalog, args []string, out, progress io.Writer) int {
 
 // measure asks everything in the catalog and reports it.
 func (s settings) measure(c harness.Catalog, out, progress io.Writer) (err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C kills
 	runner := &harness.Runner{Catalog: c, Options: harness.Thorough}

@@ -57,6 +57,9 @@ func (p *Pool) noticeCame(m *nats.Msg) {
 	for _, r := range n.Dropped {
 		p.eachOf(r, p.dropped)
 	}
+	for _, r := range n.Returned {
+		p.eachOf(r, p.unbegin)
+	}
 	p.feed.Unlock()
 	p.queue.Popped()
 }
@@ -109,6 +112,15 @@ func (p *Pool) begin(j *job, worker int) {
 	p.settleQuestion(j)
 	if j.task.Started(worker) {
 		p.emitTask(inspect.TaskStarted, j.task, worker, nil)
+	}
+}
+
+// unbegin notes that a worker gives a job back that it had meant to begin. The caller holds
+// feed.
+func (p *Pool) unbegin(j *job) {
+	if j.begun && j.place == placeSent && j.task.Unstart() {
+		j.begun = false
+		p.count(j, true)
 	}
 }
 
@@ -196,7 +208,7 @@ func (p *Pool) deliver(j *job, o *envelope.Outcome) {
 		j.fn.counts.Retried(o.Attempts - 1)
 	}
 	if o.Blob.Name == "" && !j.fn.userCode && !j.retries {
-		p.finish(j, j.decode(o.Kind, o.Payload))
+		p.finish(j, j.decode(o))
 		return
 	}
 	copied := *o
@@ -218,34 +230,36 @@ func (p *Pool) finishSlow(j *job, o *envelope.Outcome) {
 		}
 	}
 	if err == nil {
-		err = j.decode(o.Kind, o.Payload)
+		err = j.decode(o)
 	}
 	decoded = true
 	p.finish(j, err)
 }
 
 // decode puts a worker's answer into the task, or returns the error that it means.
-func (j *job) decode(kind envelope.Kind, payload []byte) error {
-	return decodeOutcome(kind, payload, j.task.Output(), j.task, j.fn.name)
+func (j *job) decode(o *envelope.Outcome) error {
+	return decodeOutcome(o, j.task.Output(), j.task, j.fn.name)
 }
 
 // decodeOutcome puts a value into what into points to, or returns the error that an outcome
 // means for a task.
-func decodeOutcome(kind envelope.Kind, payload []byte, into any, t *futures.Task, function string) error {
-	switch kind {
+func decodeOutcome(o *envelope.Outcome, into any, t *futures.Task, function string) error {
+	switch o.Kind {
 	case envelope.Value:
-		if err := codec.Decode(payload, into); err != nil {
+		if err := codec.Decode(o.Payload, into); err != nil {
 			return fmt.Errorf("cluster: value of %s: %w", function, err)
 		}
 		return nil
 	case envelope.Cancelled:
-		return fmt.Errorf("%w: %w", futures.ErrCancelled, codec.DecodeError(payload))
+		return fmt.Errorf("%w: %w", futures.ErrCancelled, codec.DecodeError(o.Payload))
 	case envelope.Crash:
-		return envelope.ParseCrash(payload)
+		return envelope.ParseCrash(o.Payload)
 	case envelope.Lost:
-		return &futures.CrashError{ExitCode: -1, Task: function, Attempt: t.Attempt(), Cause: codec.DecodeError(payload)}
+		// Those that the client made itself, and those that were lost of the last one.
+		attempt := max(0, t.Attempt()-1) + o.Attempts
+		return &futures.CrashError{ExitCode: -1, Task: function, Attempt: attempt, Cause: codec.DecodeError(o.Payload)}
 	default:
-		return remote.Error(kind, payload, t, "cluster")
+		return remote.Error(o.Kind, o.Payload, t, "cluster")
 	}
 }
 

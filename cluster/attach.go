@@ -73,10 +73,10 @@ func Attach[T any](ctx context.Context, p *Pool, id string) (*futures.Future[T],
 	promise := futures.NewPromise[T]()
 	f := promise.Future()
 	a := &attachment{pool: p, id: parsed, found: make(chan struct{})}
-	a.resolve = func(kind envelope.Kind, payload []byte, err error) {
+	a.resolve = func(o *envelope.Outcome, err error) {
 		var value T
 		if err == nil {
-			err = decodeOutcome(kind, payload, &value, futures.TaskOf(f), id)
+			err = decodeOutcome(o, &value, futures.TaskOf(f), id)
 		}
 		_ = promise.Resolve(value, err) // it may have been cancelled
 	}
@@ -97,9 +97,9 @@ func Attach[T any](ctx context.Context, p *Pool, id string) (*futures.Future[T],
 type attachment struct {
 	pool    *Pool
 	id      envelope.ID
-	resolve func(kind envelope.Kind, payload []byte, err error) // called once
-	once    sync.Once                                           // of resolve
-	found   chan struct{}                                       // closed when resolve is called
+	resolve func(o *envelope.Outcome, err error) // called once
+	once    sync.Once                            // of resolve
+	found   chan struct{}                        // closed when resolve is called
 
 	mu            sync.Mutex // guards what follows
 	subscriptions []*nats.Subscription
@@ -161,11 +161,11 @@ func (a *attachment) came(data []byte) {
 }
 
 func (a *attachment) finish(o *envelope.Outcome) {
-	payload, err := o.Payload, error(nil)
+	var err error
 	if o.Blob.Name != "" {
-		payload, err = a.pool.fetchBlob(o.Blob, true)
+		o.Payload, err = a.pool.fetchBlob(o.Blob, true)
 	}
-	a.resolve(o.Kind, payload, err)
+	a.resolve(o, err)
 }
 
 // done looks whether the result is stored, and takes it.
@@ -301,7 +301,7 @@ func (as *attachments) close() {
 	for _, a := range as.list() {
 		a.once.Do(func() {
 			close(a.found)
-			a.resolve(0, nil, fmt.Errorf("cluster: %s: %w", a.id, futures.ErrClosed))
+			a.resolve(nil, fmt.Errorf("cluster: %s: %w", a.id, futures.ErrClosed))
 		})
 	}
 }

@@ -41,6 +41,7 @@ func (p *Pool) withdraw(jobs []*job, all bool) {
 	var mine []*job
 	p.feed.Lock()
 	for _, j := range jobs {
+		j.told = j.told || all && j.place == placeSent
 		switch asked := p.questions[j]; {
 		case j.place != placeSent || j.begun:
 		case asked != nil:
@@ -138,12 +139,16 @@ func (p *Pool) withdrawUndelivered(jobs []*job, all bool, deadline time.Time) {
 	}
 	p.feed.Unlock()
 	p.queue.Popped() // there is room again
-	p.removeTasks(whole, all, deadline)
+	p.removeTasks(whole, all)
 }
+
+// removeWait bounds the wait for the server to have removed what is cancelled. It has just
+// answered.
+const removeWait = 10 * time.Second
 
 // removeTasks removes messages that were not delivered, so that no worker finds them that
 // comes later and has not been told: those of chunks, or all of the pool.
-func (p *Pool) removeTasks(chunks []*chunk, all bool, deadline time.Time) {
+func (p *Pool) removeTasks(chunks []*chunk, all bool) {
 	removed := make(chan struct{})
 	left := atomic.Int64{}
 	finish := func() {
@@ -168,7 +173,7 @@ func (p *Pool) removeTasks(chunks []*chunk, all bool, deadline time.Time) {
 	default:
 		return
 	}
-	waitUntil(removed, deadline)
+	waitUntil(removed, time.Now().Add(removeWait))
 }
 
 // awaitStored waits until the server has answered to the messages of all jobs.
@@ -324,8 +329,8 @@ func (p *Pool) cancelAll() (queued, running int) {
 	p.withdraw(sent, true)
 	for _, j := range sent {
 		switch {
-		case j.task.Resolved():
-		case j.task.Cancel():
+		case j.task.Resolved() && j.task.State() != futures.Cancelled: // it was faster
+		case !j.task.Resolved() && j.task.Cancel():
 			queued++
 		default:
 			running++

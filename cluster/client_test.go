@@ -11,6 +11,7 @@ import (
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/cluster/internal/envelope"
+	"github.com/futures-go/futures/gopool"
 )
 
 var (
@@ -440,17 +441,7 @@ func TestLargeArgumentsAndValues(t *testing.T) {
 			t.Errorf("%d bytes: %d, %v", size, len(v), err)
 		}
 	}
-	waitFor(t, "objects are removed", func() bool {
-		store, err := p.conn.JS.ObjectStore(ctx, p.conn.Names.Blobs())
-		if err != nil {
-			t.Fatal(err)
-		}
-		status, err := store.Status(ctx)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return status.Size() < 10<<10 // what says that they were deleted
-	})
+	waitFor(t, "blobs are removed", func() bool { return stored(t, p, p.conn.Names.Blobs()) == 0 })
 }
 
 var same = futures.Define("client.same", func(_ context.Context, s string) (string, error) { return s, nil })
@@ -538,6 +529,21 @@ func TestShutdownOfMany(t *testing.T) {
 	if n := stored(t, other, other.conn.Names.Tasks()); n != 1 {
 		t.Errorf("%d messages are left besides the other pool's sentinel", n-1)
 	}
+}
+
+// TestWorkersEnd: a pool whose own workers have ended is broken and says why.
+func TestWorkersEnd(t *testing.T) {
+	ctx := t.Context()
+	ex := gopool.New(gopool.Options{Workers: 1})
+	p := client(t, Options{Executor: ex})
+	if v, err := twice.Submit(ctx, p, 1).Result(ctx); v != 2 || err != nil {
+		t.Fatalf("got %v, %v", v, err)
+	}
+	ex.Close()
+	if _, err := twice.Submit(ctx, p, 1).Result(ctx); !errors.Is(err, futures.ErrBroken) {
+		t.Errorf("got %v", err)
+	}
+	waitFor(t, "refused at once", func() bool { return errors.Is(twice.Submit(ctx, p, 1).Err(), futures.ErrBroken) })
 }
 
 func heap() int64 {

@@ -1,9 +1,13 @@
 package cluster_test
 
 import (
+	"fmt"
 	"io"
 	"log/slog"
 	"testing"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/cluster"
@@ -12,6 +16,46 @@ import (
 
 // TestConformance runs the suite on a pool with a server and workers of its own.
 func TestConformance(t *testing.T) {
+	conformance(t, func(t testing.TB, o cluster.Options) *cluster.Pool { return open(t, o) })
+}
+
+// TestConformanceOverTCP runs the suite on pools that share a server, each with a queue and
+// workers of its own.
+func TestConformanceOverTCP(t *testing.T) {
+	s, err := cluster.StartServer(cluster.ServerOptions{Listen: "127.0.0.1:0", Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	pools := 0
+	conformance(t, func(t testing.TB, o cluster.Options) *cluster.Pool {
+		pools++
+		o.URL, o.QueueName = s.URL(), fmt.Sprintf("q%d", pools)
+		o.Workers = max(1, o.Workers)
+		return open(t, o)
+	})
+	nc, err := nats.Connect(s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"FX_default_TASKS", "FX_default_RESULTS", "FX_default_LATER", "FX_default_BLOBS", "FX_default_DEAD"} {
+		stream, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if state := stream.CachedInfo().State; state.Msgs > 0 { // CL6
+			first, err := stream.GetMsg(t.Context(), state.FirstSeq)
+			t.Errorf("%d messages are left in %s, the first one is %.200q, %v", state.Msgs, name, fmt.Sprint(first), err)
+		}
+	}
+}
+
+func conformance(t *testing.T, open func(testing.TB, cluster.Options) *cluster.Pool) {
 	executortest.Run(t, executortest.Config{
 		New: func(t testing.TB, o executortest.Options) futures.Executor {
 			return open(t, cluster.Options{Workers: o.Workers, Queue: o.Queue, RejectWhenFull: o.RejectWhenFull})

@@ -94,10 +94,10 @@ func (p *Pool) open(ctx context.Context) (err error) {
 	}
 	p.rollSentinel()
 	if p.opts.Workers > 0 {
-		return p.local.startWorkers(ctx, ServeOptions{
+		p.local.startWorkers(ctx, ServeOptions{
 			Connection: connection, Queues: []string{p.opts.QueueName}, Workers: p.opts.Workers,
 			Executor: p.opts.Executor, Lease: p.opts.Lease, Logger: p.opts.Logger,
-		})
+		}, p.workersEnded)
 	}
 	return nil
 }
@@ -105,7 +105,7 @@ func (p *Pool) open(ctx context.Context) (err error) {
 func (p *Pool) layout(c Connection) stream.Layout {
 	return stream.Layout{
 		Replicas: p.opts.Replicas, MaxStored: p.opts.MaxStored, ResultTTL: p.opts.ResultTTL,
-		Memory: c.Server != nil && c.Server.options.Durability == Memory,
+		Memory: c.Server != nil && c.Server.inMemory(),
 	}
 }
 
@@ -116,12 +116,18 @@ type local struct {
 	ended  chan error         // gets what Serve returned
 }
 
-// startWorkers starts workers. They may begin to work after it has returned.
-func (l *local) startWorkers(ctx context.Context, opts ServeOptions) error {
+// startWorkers starts workers. They may begin to work after it has returned. If they end
+// before they are told to, broken is called with the reason.
+func (l *local) startWorkers(ctx context.Context, opts ServeOptions, broken func(error)) {
 	within, stop := context.WithCancel(context.WithoutCancel(ctx))
 	l.stop, l.ended = stop, make(chan error, 1)
-	go func() { l.ended <- Serve(within, opts) }()
-	return nil
+	go func() {
+		err := Serve(within, opts)
+		if within.Err() == nil {
+			broken(err)
+		}
+		l.ended <- err
+	}()
 }
 
 func (l *local) stopWorkers() error {

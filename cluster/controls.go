@@ -160,7 +160,7 @@ func (w *worker) hearCancels() {
 // find calls do for each of the items that this worker has. The caller holds w.mu.
 func (w *worker) find(r *envelope.Refs, do func(m *message, it *item)) {
 	if r.All {
-		for _, m := range w.messages {
+		for _, m := range w.running {
 			if m.id.client == r.Client {
 				for _, it := range m.items {
 					do(m, it)
@@ -170,7 +170,7 @@ func (w *worker) find(r *envelope.Refs, do func(m *message, it *item)) {
 		return
 	}
 	for _, ref := range r.Refs {
-		if m := w.messages[messageID{r.Client, ref.Chunk, envelope.Whole}]; m != nil {
+		if m := w.running[messageID{r.Client, ref.Chunk, envelope.Whole}]; m != nil {
 			for i, it := range m.items {
 				if ref.Index == envelope.Whole || ref.Index == m.task.Items[i].Index {
 					do(m, it)
@@ -178,7 +178,7 @@ func (w *worker) find(r *envelope.Refs, do func(m *message, it *item)) {
 			}
 			continue
 		}
-		if m := w.messages[messageID{r.Client, ref.Chunk, ref.Index}]; m != nil && ref.Index != envelope.Whole {
+		if m := w.running[messageID{r.Client, ref.Chunk, ref.Index}]; m != nil && ref.Index != envelope.Whole {
 			for _, it := range m.items {
 				do(m, it)
 			}

@@ -80,8 +80,22 @@ func (w *worker) bury(m *message, reason error) {
 	w.settled(m)
 }
 
-// deadLetters yields the dead letters of a namespace, the oldest first. Those that come
-// while it runs are yielded too.
+// DeadLetters yields the dead letters of the pool's namespace, of all queues and the oldest
+// first. Those that come while it runs are yielded too. A letter that cannot be read is yielded as
+// an error, and the rest follow; when the server cannot be asked, or ctx ends, that is the
+// last thing yielded.
+func (p *Pool) DeadLetters(ctx context.Context) iter.Seq2[DeadLetter, error] {
+	return deadLetters(ctx, p.conn)
+}
+
+// Redrive queues the task of a dead letter again, as a new one that has lost no worker and has no
+// deadline, and removes the letter. It returns the id of the new task, for Attach: who
+// waited for the old one has been told that it has failed. The error names the letter: its message is no
+// task, or the server did not take it.
+func (p *Pool) Redrive(ctx context.Context, letter DeadLetter) (id string, err error) {
+	return redrive(ctx, p.conn, letter)
+}
+
 func deadLetters(ctx context.Context, conn *stream.Conn) iter.Seq2[DeadLetter, error] {
 	return func(yield func(DeadLetter, error) bool) {
 		for next := uint64(1); ; {

@@ -82,7 +82,8 @@
 //
 // # Concurrency
 //
-// Lock order: taskqueue's lock may be taken with Pool.feed held, then job and function locks,
-// which are leaves. No lock is held while user code runs; decoding of values by users' methods,
-// retry policies and callbacks run in goroutines of their own.
+// Lock order: Pool.feed, then the queue's lock, that of Pool.delays, and those of package
+// internal/stream and of nats.go. worker.mu is taken with none of them held. All others are
+// leaves. No lock is held while user code runs but for Events; decoding of values by users'
+// methods, retry policies and callbacks run in goroutines of their own.
 package cluster

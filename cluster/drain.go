@@ -13,10 +13,8 @@ import (
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
-const (
-	obeyFor   = 10 * time.Second // tasks that were told to stop may take so long, and are left behind then
-	settleFor = 10 * time.Second // what is done may take so long to be stored
-)
+// settleFor is how long it may take until what is done is stored.
+const settleFor = 10 * time.Second
 
 // drain ends the worker. It takes nothing more, gives back what it has not begun, and
 // finishes what runs; what is not done after timeout is cancelled and given back, as far as
@@ -30,7 +28,7 @@ func (w *worker) drain(timeout time.Duration) error {
 	var err error
 	if !w.idleWithin(timeout) {
 		w.stopTasks()
-		if !w.idleWithin(obeyFor) {
+		if !w.idleWithin(w.opts.Obey) {
 			err = w.abandon()
 		}
 	}
@@ -53,7 +51,7 @@ func (w *worker) stopTaking() (held []*message) {
 		w.held[level] = nil
 	}
 	for _, m := range held {
-		m.phase = phaseSettling
+		w.settles(m)
 	}
 	w.mu.Unlock()
 	select {
@@ -91,7 +89,7 @@ func (w *worker) idleWithin(timeout time.Duration) bool {
 func (w *worker) stopTasks() {
 	var tasks []*futures.Task
 	w.mu.Lock()
-	for _, m := range w.messages {
+	for m := range w.messages {
 		m.stopping.Store(stopDrained)
 		for _, it := range m.items {
 			if t := it.task.Load(); t != nil && !it.ended.Load() {
@@ -111,19 +109,22 @@ func (w *worker) abandon() error {
 	var left []*message
 	stuck := 0
 	w.mu.Lock()
-	for id, m := range w.messages {
+	for m := range w.messages {
 		if m.phase != phaseStarted {
 			continue
 		}
-		m.phase = phaseSettling // finish will leave it alone, if that ever comes
+		w.settles(m) // finish will leave it alone, if that ever comes
+		delete(w.messages, m)
 		n := m.rest()
-		w.messages[id] = n
 		left = append(left, n)
 		for _, it := range n.items {
 			if it.back {
 				stuck++
 			}
 		}
+	}
+	for _, n := range left {
+		w.messages[n] = struct{}{}
 	}
 	w.abandoned = stuck > 0
 	w.mu.Unlock()
@@ -134,7 +135,7 @@ func (w *worker) abandon() error {
 	if stuck == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d tasks go on although they were cancelled %v ago", stuck, obeyFor)
+	return fmt.Errorf("%d tasks go on although they were cancelled %v ago", stuck, w.opts.Obey)
 }
 
 // rest returns a message in the place of one whose items do not all end: the outcomes that

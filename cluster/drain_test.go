@@ -101,15 +101,12 @@ func TestDrainTimeout(t *testing.T) {
 // TestAbandon: Serve does not wait for ever for tasks that do not heed their context. They run
 // elsewhere, and what they come to here does not count.
 func TestAbandon(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it waits for a task that does not obey")
-	}
 	s := newScript(t, 0)
-	stop := s.serve(ServeOptions{Workers: 1, DrainTimeout: -1})
+	w := s.worker(func(o *workerOptions) { o.Obey = 10 * time.Millisecond })
 	s.send(1, 1, call(0, stubborn, s.gate("abandon")))
 	<-gates.of(s.gate("abandon")).begun
-	if err := stop(); err == nil || !strings.Contains(err.Error(), "1 tasks go on") {
-		t.Errorf("Serve: %v", err)
+	if err := w.drain(0); err == nil || !strings.Contains(err.Error(), "1 tasks go on") {
+		t.Errorf("drain: %v", err)
 	}
 	s.serve(ServeOptions{Workers: 1})
 	<-gates.of(s.gate("abandon")).begun

@@ -117,5 +117,10 @@ func (p *Pool) purgeResults(filter string) {
 // the files since.
 func (p *Pool) rollSentinel() {
 	text := strconv.AppendInt(nil, int64(time.Since(p.began)), 10)
-	_ = p.conn.NC.Publish(p.conn.Names.Keep(p.client), text) // the next one does as well
+	p.errands.do(func(done func()) {
+		// Without an id, as each takes the place of the one before.
+		if p.publisher.Publish(p.conn.Names.Keep(p.client), "", nil, text, func(uint64, error) { done() }) != nil {
+			done()
+		}
+	})
 }

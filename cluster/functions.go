@@ -13,18 +13,11 @@ type function struct {
 	def      *futures.Definition // nil if this program has none of the name
 	err      error               // why it cannot be called
 	userCode bool                // decoding its argument calls methods of the user's types
-	average  atomic.Int64        // ns that a call takes, of late; 0 before the first
+	average  average             // of what a call takes
 }
 
-// took notes how long a call has taken. Of two that note at the same time one may be lost.
-func (f *function) took(ns int64) {
-	was := f.average.Load()
-	if was == 0 {
-		f.average.Store(max(1, ns))
-		return
-	}
-	f.average.Store(max(1, was+(ns-was)/8))
-}
+// took notes how long a call has taken.
+func (f *function) took(ns int64) { f.average.note(ns) }
 
 // functions are those that the worker was asked to run.
 type functions struct {

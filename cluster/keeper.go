@@ -155,25 +155,28 @@ func (e *errands) done() {
 	e.mu.Unlock()
 }
 
-// close waits until no errand is left, at most so long. What has not been begun then is not,
-// and no more are taken.
+// wait waits until no errand is left, at most so long.
+func (e *errands) wait(most time.Duration) {
+	e.mu.Lock()
+	if e.running == 0 {
+		e.mu.Unlock()
+		return
+	}
+	if e.idle == nil {
+		e.idle = make(chan struct{})
+	}
+	idle := e.idle
+	e.mu.Unlock()
+	waitUntil(idle, time.Now().Add(most))
+}
+
+// close is wait, and no more are taken. What has not been begun then is not.
 func (e *errands) close(most time.Duration) {
 	e.mu.Lock()
 	e.closed = true
-	var idle chan struct{}
-	if e.running > 0 {
-		idle = make(chan struct{})
-		e.idle = idle
-	}
 	e.mu.Unlock()
-	if idle == nil {
-		return
-	}
-	select {
-	case <-idle:
-	case <-time.After(most):
-		e.mu.Lock()
-		e.waiting = nil
-		e.mu.Unlock()
-	}
+	e.wait(most)
+	e.mu.Lock()
+	e.waiting = nil
+	e.mu.Unlock()
 }

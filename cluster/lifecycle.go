@@ -60,6 +60,60 @@ func (p *Pool) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("cluster.Shutdown: cancelled %d queued and %d running tasks: %w", queued, running, context.Cause(ctx))
 }
 
+// workersEnded is called when the workers that Connect has started have ended. If nobody else
+// can serve the pool it is broken then: it refuses what comes, and fails what there is.
+func (p *Pool) workersEnded(cause error) {
+	p.opts.logger().Error("cluster: the pool's workers have ended", "pool", p.opts.Name, "err", cause)
+	if p.local.server == nil {
+		return
+	}
+	reason := fmt.Errorf("%w: %s: its workers have ended: %w", futures.ErrBroken, p.opts.Name, cause)
+	p.queue.Refuse(reason)
+	p.stopAll.Store(true) // nothing is sent any more
+	var waiting, begun []*job
+	take := func(j *job) {
+		if j == nil || j.place != placeLane && j.place != placeSent && j.place != placeDelayed {
+			return // it is being cancelled
+		}
+		if j.begun {
+			begun = append(begun, j)
+		} else {
+			waiting = append(waiting, j)
+		}
+		j.place = placeOver
+		p.count(j, false)
+		p.wasStored(j)
+		p.settleQuestion(j)
+		p.leave(j)
+		p.delays.forget(j)
+	}
+	p.feed.Lock()
+	p.drainToLanes()
+	for i := range p.lanes {
+		for _, f := range []*fifo{&p.lanes[i].short, &p.lanes[i].single} {
+			for _, j := range f.jobs[f.head:] {
+				take(j)
+			}
+		}
+	}
+	for _, c := range p.chunks {
+		for _, j := range c.jobs {
+			take(j)
+		}
+	}
+	for _, j := range p.delays.all() {
+		take(j)
+	}
+	p.feed.Unlock()
+	for _, j := range waiting {
+		p.refuse(j, fmt.Errorf("cluster: %s: %w", j.fn.name, reason))
+	}
+	for _, j := range begun {
+		j.task.Conclude(fmt.Errorf("cluster: %s: %w", j.fn.name, reason))
+		p.settleOutcome(j)
+	}
+}
+
 // settled notes that a task is resolved.
 func (p *Pool) settled() {
 	if p.outstanding.Add(-1) == 0 {
@@ -89,6 +143,7 @@ func (p *Pool) tearDown() {
 	p.attached.close()
 	err := p.local.stopWorkers()
 	if p.local.server == nil || p.opts.StoreDir != "" { // else all of it goes with the server
+		p.errands.wait(errandsWait) // so that what was stored last is there to be removed
 		p.clean()
 	}
 	p.errands.close(errandsWait)
@@ -122,7 +177,11 @@ func (p *Pool) clean() {
 			})
 		})
 	}
-	p.errands.do(func(done func()) {
-		p.conn.Purge(names.Tasks(), names.Keep(p.client), func(uint64, error) { done() })
-	})
+	// All tasks are done. A message of one that was cancelled may be there again, given back by a
+	// worker.
+	for _, filter := range []string{names.TasksOf(p.client), names.Keep(p.client)} {
+		p.errands.do(func(done func()) {
+			p.conn.Purge(names.Tasks(), filter, func(uint64, error) { done() })
+		})
+	}
 }

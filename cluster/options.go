@@ -32,12 +32,11 @@ type Options struct {
 	// queue is full, and tasks that find the server's queue full (MaxStored).
 	RejectWhenFull bool
 
-	// The next four are for streams that do not exist yet; zero takes what exists. If they say
+	// The next three are for streams that do not exist yet; zero takes what exists. If they say
 	// otherwise than what exists, Connect fails and says how.
 	Replicas  int           // of everything that is stored, 1 to 5; the default is 1
 	MaxStored int64         // tasks on the server, of all pools; the default is 1,000,000
 	ResultTTL time.Duration // how long results are kept that nobody has taken; the default is an hour
-	Lease     time.Duration // how long a worker may be silent before its tasks go to another one; the default is 30 s
 
 	// StoreDir is the folder of the server that Connect starts. The default is a temporary
 	// one, which Close removes.
@@ -50,6 +49,9 @@ type Options struct {
 	// default is GOMAXPROCS. With a URL or a Server none are started, unless Workers or
 	// Executor is set.
 	Workers int
+
+	// Lease is that of the workers that Connect starts: see ServeOptions.
+	Lease time.Duration
 
 	// Executor is what the workers that Connect starts run tasks on. The default is a
 	// gopool. It stays the caller's, who closes it after the pool.

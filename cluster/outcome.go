@@ -70,7 +70,7 @@ func (it *item) notTaken(err error, buf []byte) (envelope.Kind, []byte) {
 	over, full := refusedByExecutor(err)
 	switch {
 	case over:
-		w.fail(err)
+		w.fail(fmt.Errorf("its executor: %w", err))
 		it.back, it.why = true, "the executor of its worker is "+err.Error()
 	case full:
 		w.pause(crowdedPause)
@@ -138,6 +138,9 @@ func (it *item) refuse(err error) {
 
 // stopped ends an item that was told to stop before it began.
 func (it *item) stopped() {
+	if it.release != nil {
+		it.release()
+	}
 	if it.stop.Load() != stopCancelled && it.reason() >= stopDrained {
 		it.back, it.why = true, endedWhy
 		it.end(0, it.payload[:0], 0)

@@ -18,8 +18,7 @@ type poolFunction struct {
 	userCode bool  // decoding a value calls methods of the user's types
 	counts   remote.Counts
 
-	// average is the moving average of its run times in ns, at least 1; 0 before the first.
-	average atomic.Int64
+	average average // of its run times
 	samples atomic.Uint64
 }
 
@@ -52,13 +51,9 @@ func (f *poolFunction) brief() bool {
 	return a != 0 && a < int64(briefRun)
 }
 
-// ran notes how long a task has run. Two that come at once may count as one.
+// ran notes how long a task has run.
 func (f *poolFunction) ran(nanos int64) {
-	if was := f.average.Load(); was == 0 {
-		f.average.Store(max(1, nanos))
-	} else {
-		f.average.Store(max(1, was+(nanos-was)/8))
-	}
+	f.average.note(nanos)
 	if nanos >= int64(time.Millisecond) || f.samples.Add(1)%sampleEvery == 1 {
 		f.counts.Took(time.Duration(nanos))
 	}

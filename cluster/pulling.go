@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"errors"
 	"time"
 
 	"github.com/futures-go/futures/cluster/internal/stream"
@@ -27,6 +28,10 @@ func (w *worker) newSource(queue string, level int) (*source, error) {
 		Consumer: w.names.Consumer(queue, level),
 		Message:  func(from *stream.Message) { w.accepted(s, from) },
 		Failed: func(err error) {
+			if _, denied := errors.AsType[*stream.PermissionError](err); denied {
+				w.fail(err)
+				return
+			}
 			w.log.Error("cluster: tasks cannot be pulled", "worker", w.opts.Name, "queue", queue, "level", level, "err", err)
 		},
 	})

@@ -43,7 +43,7 @@ func (w *worker) recover(m *message) {
 
 // handBack settles a message of which nothing was begun.
 func (w *worker) handBack(m *message, why string) {
-	returned := make([]envelope.Ref, 0, len(m.items))
+	client, returned := m.task.Client, make([]envelope.Ref, 0, len(m.items))
 	for i, it := range m.items {
 		it.shut()
 		if it.stop.Load() == stopCancelled {
@@ -54,7 +54,7 @@ func (w *worker) handBack(m *message, why string) {
 		returned = append(returned, m.refOf(i))
 	}
 	if w.requeue(m, nil) {
-		_ = w.notify(m.id.client, &envelope.Notice{Worker: w.id, Returned: returned})
+		_ = w.notify(client, &envelope.Notice{Worker: w.id, Returned: returned}) // m is another message by now
 	}
 }
 

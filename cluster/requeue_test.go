@@ -261,21 +261,7 @@ func TestMalformed(t *testing.T) {
 // and of a chunk that was split the whole's is refused (CL1).
 func TestLateResult(t *testing.T) {
 	s := newScript(t, time.Second)
-	worker, err := (&ServeOptions{Workers: 4, Logger: quiet}).worker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	worker.Lease = time.Hour // so it does not extend in time
-	connection := Connection{Server: s.server}
-	conn, err := connection.connect(t.Context(), stream.Worker, quiet)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	stalled, err := newWorker(conn, worker)
-	if err != nil {
-		t.Fatal(err)
-	}
+	stalled := s.worker(func(o *workerOptions) { o.Lease = time.Hour }) // it does not extend in time
 	s.send(1, 1, call(0, gate, s.gate("stalled")))
 	s.send(2, 1, call(0, gate, s.gate("stalled")), call(1, double, 5))
 	s.begun(1, 0)

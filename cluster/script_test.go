@@ -120,13 +120,19 @@ func newScript(t *testing.T, lease time.Duration) *script {
 			t.Error(err)
 		}
 	})
+	return connectScript(t, server, Connection{Server: server}, lease, true)
+}
+
+// connectScript connects to a server.
+func connectScript(t *testing.T, server *Server, connection Connection, lease time.Duration, memory bool) *script {
+	t.Helper()
 	s := &script{t: t, server: server, client: nuid.Next(), results: make(map[messageID]envelope.Result), changed: make(chan struct{})}
-	connection := Connection{Server: server}
+	var err error
 	if s.conn, err = connection.connect(t.Context(), stream.Client, quiet); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.conn.Close)
-	if err := s.conn.Setup(t.Context(), stream.Layout{Lease: lease, Memory: true, Queues: []string{stream.Default}}); err != nil {
+	if err := s.conn.Setup(t.Context(), stream.Layout{Lease: lease, Memory: memory, Queues: []string{stream.Default}}); err != nil {
 		t.Fatal(err)
 	}
 	if s.publisher, err = s.conn.NewPublisher(); err != nil {
@@ -306,6 +312,31 @@ func (s *script) serve(opts ServeOptions) (stop func() error) {
 	stop = sync.OnceValue(func() error { cancel(); return <-ended })
 	s.t.Cleanup(func() { _ = stop() })
 	return stop
+}
+
+// worker starts a worker that the test drains.
+func (s *script) worker(change func(*workerOptions)) *worker {
+	s.t.Helper()
+	opts, err := (&ServeOptions{Workers: 4, Lease: time.Minute, Logger: quiet}).worker()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	opts.Lease = time.Minute
+	change(&opts)
+	connection := Connection{Server: s.server}
+	conn, err := connection.connect(s.t.Context(), stream.Worker, quiet)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(conn.Close)
+	if err := conn.SetupConsumers(s.t.Context(), 0, opts.Queues); err != nil {
+		s.t.Fatal(err)
+	}
+	w, err := newWorker(conn, opts)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return w
 }
 
 // empty waits until no task message is stored.

@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nkeys"
 
+	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
@@ -139,8 +141,12 @@ func TestRolesCan(t *testing.T) {
 		client.Delete(s, sequence, func(_ bool, err error) { outcome <- err })
 		check("deleting from "+s, within(t, outcome))
 	}
-	client.Purge(names.Results(), names.ResultFilter("me", "o"), func(_ uint64, err error) { outcome <- err })
-	check("purging", within(t, outcome))
+	for s, filter := range map[string]string{
+		names.Results(): names.ResultFilter("me", "o"), names.Later(): names.At("me", 2), names.Tasks(): names.TasksOf("me"),
+	} {
+		client.Purge(s, filter, func(_ uint64, err error) { outcome <- err })
+		check("purging "+s, within(t, outcome))
+	}
 	_, err = client.Call(ctx, "$JS.API.CONSUMER.INFO."+names.Tasks()+"."+names.Consumer("q", 1), nil)
 	check("consumer", err)
 
@@ -162,6 +168,52 @@ func TestRolesCan(t *testing.T) {
 	default:
 	}
 }
+
+// TestRolesTogether runs tasks of a pool and a worker that have no other permissions.
+func TestRolesTogether(t *testing.T) {
+	asClient, asWorker, _ := guarded(t)
+	ctx, stop := context.WithCancel(t.Context())
+	var log lines
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	served := make(chan error, 1)
+	go func() { served <- Serve(ctx, ServeOptions{Connection: asWorker, Logger: logger}) }()
+	pool, err := Connect(ctx, Options{Connection: asClient, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := strings.Repeat("x", 600<<10) // as argument and result a blob
+	fs := []*futures.Future[string]{
+		sameText.Submit(ctx, pool, "short"),
+		sameText.Submit(ctx, pool, long),
+		sameText.Submit(ctx, pool, "late", futures.Delay(300*time.Millisecond)),
+	}
+	for i, want := range []string{"short", long, "late"} {
+		if got, err := fs[i].Result(ctx); err != nil || got != want {
+			t.Errorf("task %d: %d bytes, %v", i, len(got), err)
+		}
+	}
+	cancelled := sameText.Submit(ctx, pool, "never", futures.Delay(time.Hour))
+	if _, err := pool.ID(ctx, cancelled); err != nil {
+		t.Error(err)
+	}
+	if !cancelled.Cancel() {
+		t.Error("not cancelled")
+	}
+	if err := pool.Close(); err != nil {
+		t.Error(err)
+	}
+	stop()
+	if err := within(t, served); err != nil {
+		t.Error(err)
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	for _, l := range log.all {
+		t.Errorf("logged: %s", l)
+	}
+}
+
+var sameText = futures.Define("security.same", func(_ context.Context, s string) (string, error) { return s, nil })
 
 func within[T any](t *testing.T, from <-chan T) T {
 	t.Helper()
@@ -198,7 +250,7 @@ func TestRolesCannot(t *testing.T) {
 				n.DeadLetter("q", "me", 1, -1),                        // and dead letters
 				n.Due("q", 1, "me", 1),                                //
 				"$KV." + n.Workers() + ".me",                          // and workers
-				api + "STREAM.DELETE." + n.Tasks(), api + "STREAM.UPDATE." + n.Tasks(), api + "STREAM.PURGE." + n.Tasks(),
+				api + "STREAM.DELETE." + n.Tasks(), api + "STREAM.UPDATE." + n.Tasks(), api + "STREAM.PURGE." + n.Dead(),
 				api + "STREAM.NAMES", api + "STREAM.LIST", api + "STREAM.CREATE.other", "$SYS.REQ.SERVER.PING",
 				"fx.elsewhere.q.q.1.me.1", api + "DIRECT.GET.FX_elsewhere_RESULTS.x", // another namespace
 				"fx.shop.i.worker.x", // answer in the server's stead

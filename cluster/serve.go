@@ -57,6 +57,7 @@ type ServeOptions struct {
 
 const (
 	defaultDrain = 30 * time.Second
+	obeyFor      = 10 * time.Second
 	ownQueue     = 1 << 30 // what is in the gopool's queue is bounded by what is pulled
 )
 
@@ -130,7 +131,7 @@ func (o *ServeOptions) worker() (w workerOptions, err error) {
 	case o.Lease < 0:
 		return w, fmt.Errorf("negative Lease %v", o.Lease)
 	}
-	w = workerOptions{Queues: slices.Clone(o.Queues), Slots: o.Workers, Executor: o.Executor, Name: o.Name, Logger: o.Logger}
+	w = workerOptions{Queues: slices.Clone(o.Queues), Slots: o.Workers, Executor: o.Executor, Obey: obeyFor, Name: o.Name, Logger: o.Logger}
 	if len(w.Queues) == 0 {
 		w.Queues = []string{stream.Default}
 	}

@@ -186,3 +186,47 @@ func TestServeBrokenExecutor(t *testing.T) {
 		t.Errorf("got %+v", o)
 	}
 }
+
+// TestOutcomesArrive: what happens in a worker process on a worker arrives as the error that
+// a process pool of one's own gives.
+func TestOutcomesArrive(t *testing.T) {
+	ctx := t.Context()
+	s := newScript(t, 0)
+	procs, err := procpool.New(procpool.Options{Workers: 1, KillGrace: 50 * time.Millisecond, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer procs.Close()
+	s.serve(ServeOptions{Executor: procs})
+	p, err := Connect(ctx, Options{Connection: Connection{Server: s.server}, Logger: quiet})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	_, err = misbehave.Submit(ctx, p, "exit").Result(ctx)
+	if crash, ok := err.(*futures.CrashError); !ok || crash.ExitCode != 7 || crash.PID == 0 || crash.Task != misbehave.Name() || crash.Attempt != 1 {
+		t.Errorf("exit: %#v", err)
+	}
+	_, err = misbehave.Submit(ctx, p, "until stopped", futures.Timeout(time.Millisecond)).Result(ctx)
+	if !errors.Is(err, futures.ErrTimeout) {
+		t.Errorf("timeout: %v", err)
+	}
+	_, err = double.Submit(ctx, p, -1).Result(ctx)
+	if remote, ok := err.(*futures.RemoteError); !ok || remote.Message != "negative" || remote.Type != "*errors.errorString" {
+		t.Errorf("error: %#v", err)
+	}
+	_, err = misbehave.Submit(ctx, p, "panic").Result(ctx)
+	if panicked, ok := err.(*futures.PanicError); !ok || panicked.Value != "as told" || len(panicked.Stack) == 0 {
+		t.Errorf("panic: %#v", err)
+	}
+	_, err = misbehave.Submit(ctx, p, "goexit").Result(ctx)
+	if panicked, ok := err.(*futures.PanicError); !ok || !panicked.Goexit {
+		t.Errorf("goexit: %#v", err)
+	}
+	f := misbehave.Submit(ctx, p, "until stopped")
+	waitFor(t, "it to run", func() bool { return f.State() == futures.Running })
+	f.Cancel()
+	if _, err := f.Result(ctx); !errors.Is(err, futures.ErrCancelled) || f.State() != futures.Cancelled {
+		t.Errorf("cancel: %v, %v", f.State(), err)
+	}
+}

@@ -105,7 +105,6 @@ type Peers struct {
 	Name   string   // of the cluster, the same for all nodes
 	Listen string   // the address for other nodes
 	Routes []string // the Listen addresses of nodes; one's own may be among them
-	Size   int      // how many nodes there are; default the number of Routes
 
 	// Whoever reaches Listen and has the password is a node, and reads and writes everything.
 	User, Password string

@@ -39,6 +39,9 @@ func (w *worker) store(m *message) {
 	size := 0
 	for i, it := range m.items {
 		if it.back {
+			w.mu.Lock()
+			w.settles(m)
+			w.mu.Unlock()
 			w.helpers.Go(func() { w.settle(m) })
 			return
 		}

@@ -70,7 +70,7 @@ func (w *worker) look(s *sight) (more bool) {
 	now := w.now()
 	var o orders
 	w.mu.Lock()
-	for _, m := range w.messages {
+	for m := range w.messages {
 		w.lookAt(m, now, s)
 	}
 	w.giveUpHeld(now, s)
@@ -212,7 +212,7 @@ func (w *worker) giveUpHeld(now int64, s *sight) {
 				kept = append(kept, m)
 				continue
 			}
-			m.phase = phaseSettling
+			w.settles(m)
 			s.back = append(s.back, m)
 		}
 		clear(held[len(kept):])

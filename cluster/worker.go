@@ -3,7 +3,6 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -50,7 +49,7 @@ type worker struct {
 	wake    chan struct{} // capacity 1: there is something to watch
 	news    chan struct{} // capacity 1: there is something to announce
 	quit    chan struct{} // closed by drain: nothing is left to watch
-	broken  chan struct{} // closed once the executor takes nothing any more, with reason
+	broken  chan struct{} // closed once, by fail
 	helpers sync.WaitGroup
 
 	hears, has  *nats.Subscription // of cancels, and of questions who has a task
@@ -64,8 +63,9 @@ type worker struct {
 	sources  [stream.Levels][]*source
 	turn     int // the queue that comes first
 	polling  bool
-	pauses   time.Time // nothing is asked for before
-	messages map[messageID]*message
+	pauses   time.Time                 // nothing is asked for before
+	messages map[*message]struct{}     // all that there are
+	running  map[messageID]*message    // those of them that will have an outcome here
 	held     [stream.Levels][]*message // that came when there was no slot for them
 	spare    []*message
 	draining bool
@@ -80,6 +80,7 @@ type workerOptions struct {
 	Slots    int
 	Executor futures.Executor // nil: a gopool of its own
 	Lease    time.Duration
+	Obey     time.Duration // what was told to stop may take so long, and is left behind then
 	Name     string
 	Logger   *slog.Logger
 	Pool     gopool.Options // of its own executor
@@ -108,7 +109,8 @@ func newWorker(conn *stream.Conn, opts workerOptions) (*worker, error) {
 		news:     make(chan struct{}, 1),
 		quit:     make(chan struct{}),
 		broken:   make(chan struct{}),
-		messages: make(map[messageID]*message),
+		messages: make(map[*message]struct{}),
+		running:  make(map[messageID]*message),
 	}
 	w.slots.limit = opts.Slots
 	if w.executor == nil {
@@ -116,7 +118,7 @@ func newWorker(conn *stream.Conn, opts workerOptions) (*worker, error) {
 		w.executor = w.own
 	}
 	if err := w.begin(); err != nil {
-		w.end()
+		_ = w.end() // only the first error says what is wrong
 		return nil, err
 	}
 	return w, nil
@@ -145,12 +147,13 @@ func (w *worker) begin() (err error) {
 	return nil
 }
 
-// fail notes that the executor takes nothing any more. The first reason stays.
+// fail notes that the worker cannot go on: its executor takes nothing any more, or the
+// server refuses what it needs. The first reason stays.
 func (w *worker) fail(reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.reason == nil {
-		w.reason = fmt.Errorf("its executor: %w", reason)
+		w.reason = reason
 		close(w.broken)
 	}
 }
@@ -205,7 +208,7 @@ func (w *worker) admit(m *message, settle func()) {
 	if !m.from.Polled {
 		m.source.asked--
 	}
-	if have := w.messages[m.id]; have != nil {
+	if have := w.running[m.id]; have != nil {
 		// The same once more: its lease has ended, or another worker has queued it again. Who
 		// has it answers for both.
 		have.again = append(have.again, m.from)
@@ -216,13 +219,15 @@ func (w *worker) admit(m *message, settle func()) {
 		return
 	}
 	m.arrived, m.leased = w.now(), w.now()
-	w.messages[m.id] = m
+	w.messages[m] = struct{}{}
+	w.running[m.id] = m
 	switch {
 	case settle != nil:
-		m.phase, m.short, m.cost = phaseSettling, false, 0
+		w.settles(m)
+		m.short, m.cost = false, 0
 		w.slots.occupy(m)
 	case w.draining:
-		m.phase = phaseSettling
+		w.settles(m)
 		settle = func() { w.handBack(m, "its worker is draining") }
 	case w.slots.free() <= 0 || w.ahead(m.source.level):
 		m.phase = phaseHeld
@@ -257,6 +262,15 @@ func (w *worker) begins(m *message, o *orders) {
 	o.start = append(o.start, m)
 }
 
+// settles notes that a message will have no outcome here. If what it asks for is queued again
+// and comes back while it is not settled, that is another message. The caller holds w.mu.
+func (w *worker) settles(m *message) {
+	m.phase = phaseSettling
+	if w.running[m.id] == m {
+		delete(w.running, m.id)
+	}
+}
+
 // vacate gives the slot of a message back, if it has one.
 func (w *worker) vacate(m *message) {
 	var o orders
@@ -270,7 +284,10 @@ func (w *worker) vacate(m *message) {
 // settled forgets a message that was answered.
 func (w *worker) settled(m *message) {
 	w.mu.Lock()
-	delete(w.messages, m.id)
+	delete(w.messages, m)
+	if w.running[m.id] == m {
+		delete(w.running, m.id)
+	}
 	w.done += uint64(len(m.items))
 	if w.idle != nil && len(w.messages) == 0 {
 		close(w.idle)

@@ -174,8 +174,8 @@ func TestWrongMemory(t *testing.T) {
 // fakeContest counts what it likes.
 type fakeContest struct{ count, shared int64 }
 
-func (f fakeContest) run(start, end time.Time) (int64, error) {
-	return f.count, counted(f.shared, f.count)
+func (f fakeContest) run(start, end time.Time) (share, error) {
+	return share{f.count, 1}, counted(f.shared, f.count)
 }
 func (f fakeContest) close() error { return nil }
 

@@ -19,9 +19,13 @@ type adapter struct {
 	// crowd makes a channel with two producers, of which this process is one, and two
 	// consumers.
 	crowd func(size int) (crowd, error)
+	// records is connect for small structs.
+	records func() (records, error)
 	// locks and adds let processes, of which this is one, lock or add at the same
 	// time.
 	locks, adds func(processes int) (contest, error)
+	// lending makes a lock with which processes can be killed.
+	lending func() (lending, error)
 	// memory starts a process that looks into memory.
 	memory func() (memory, error)
 }
@@ -36,9 +40,9 @@ type crowd interface {
 
 // A contest is a number of processes, of which this is one, that do the same.
 type contest interface {
-	// run lets them all do it from a time until another, and returns how often they
-	// did. What they have done is checked.
-	run(start, end time.Time) (int64, error)
+	// run lets them all do it from a time until another, and returns what they have
+	// done together, which is checked.
+	run(start, end time.Time) (share, error)
 	close() error
 }
 
@@ -65,11 +69,17 @@ func (a adapter) answers(s harness.System) harness.System {
 		s.Answers[bySize] = a.messages
 		s.Answers[roundTrip] = a.roundTrip
 	}
+	if a.records != nil {
+		s.Answers[structs] = a.recordRate
+	}
 	if a.locks != nil {
 		s.Answers[lock] = contestOf(a.locks)
 	}
 	if a.adds != nil {
 		s.Answers[add] = contestOf(a.adds)
+	}
+	if a.lending != nil {
+		s.Answers[inherit] = a.inherit
 	}
 	if a.memory != nil {
 		s.Answers[handle] = a.handOver
@@ -115,10 +125,11 @@ func (a adapter) messages(_ context.Context, p harness.Params) ([]float64, error
 // growing calls run with more and more until that takes about p.Time, and returns
 // how many that are in a second.
 func growing(p harness.Params, run func(n int) error) (float64, error) {
-	if err := run(16); err != nil {
+	n := min(max(16*mib/p.Payload, 2), 256)
+	if err := run(min(n, 16)); err != nil {
 		return 0, err
 	}
-	for n := 256; ; {
+	for {
 		start := time.Now()
 		err := run(n)
 		took := time.Since(start)
@@ -195,26 +206,19 @@ func roundTrips(e end, size int, d time.Duration) (times []float64, err error) {
 // contestOf measures the time from one operation to the next, by whichever process.
 func contestOf(make func(processes int) (contest, error)) harness.Run {
 	return func(_ context.Context, p harness.Params) ([]float64, error) {
-		// On a machine with much else to do, no process may get its turn within a short
-		// time: that is not the system's fault, and a longer one tells.
-		const longest = 5 * time.Second
-		for d := p.Time; ; d *= 2 {
-			c, err := make(p.Workers)
-			if err != nil {
-				return nil, err
-			}
-			start := time.Now().Add(10 * time.Millisecond)
-			n, err := c.run(start, start.Add(d))
-			if err := errors.Join(err, c.close()); err != nil {
-				return nil, err
-			}
-			if n > 0 {
-				return []float64{float64(d) / float64(n)}, nil
-			}
-			if d > longest {
-				return nil, fmt.Errorf("nobody has done anything in %v", d)
-			}
+		c, err := make(p.Workers)
+		if err != nil {
+			return nil, err
 		}
+		start := time.Now().Add(10 * time.Millisecond)
+		all, err := c.run(start, start.Add(p.Time))
+		if err := errors.Join(err, c.close()); err != nil {
+			return nil, err
+		}
+		if all.N == 0 {
+			return nil, errors.New("nobody has done anything")
+		}
+		return []float64{float64(time.Second) / all.Rate}, nil
 	}
 }
 
@@ -236,36 +240,55 @@ func (a adapter) handOver(_ context.Context, p harness.Params) ([]float64, error
 
 func handOvers(m memory, p harness.Params) (first, later []float64, err error) {
 	const laterLooks = 5
-	one := func(data []byte, want view) (times []float64, err error) {
+	small, smallWant := dataOf(leastMessage)
+	known, err := m.create(small)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { err = errors.Join(err, known.close()) }()
+	look := func(o object, want view) (float64, error) {
+		start := time.Now()
+		got, err := o.look()
+		took := float64(time.Since(start)) / float64(time.Microsecond)
+		if err == nil && got != want {
+			err = fmt.Errorf("looked and saw %v, not %v", got, want)
+		}
+		return took, err
+	}
+	one := func(data []byte, want view) (err error) {
 		o, err := m.create(data)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		for range 1 + laterLooks {
-			start := time.Now()
-			got, err := o.look()
-			times = append(times, float64(time.Since(start))/float64(time.Microsecond))
-			if err == nil && got != want {
-				err = fmt.Errorf("looked and saw %v, not %v", got, want)
+		defer func() { err = errors.Join(err, o.close()) }()
+		// Whoever has slept while the memory was filled is awake again.
+		for range 20 {
+			if _, err := look(known, smallWant); err != nil {
+				return err
 			}
+		}
+		for i := range 1 + laterLooks {
+			took, err := look(o, want)
 			if err != nil {
-				return nil, errors.Join(err, o.close())
+				return err
+			}
+			if i == 0 {
+				first = append(first, took)
+			} else {
+				later = append(later, took)
 			}
 		}
-		return times, o.close()
+		return nil
 	}
-	for range 20 { // to warm up
-		if _, err := one(dataOf(leastMessage)); err != nil {
-			return nil, nil, err
-		}
+	if err := one(small, smallWant); err != nil {
+		return nil, nil, err
 	}
+	first, later = nil, nil // that was to warm up
 	data, want := dataOf(p.Payload)
 	for began := time.Now(); len(first) == 0 || time.Since(began) < p.Time; {
-		times, err := one(data, want)
-		if err != nil {
+		if err := one(data, want); err != nil {
 			return nil, nil, err
 		}
-		first, later = append(first, times[0]), append(later, times[1:]...)
 	}
 	return first, later, nil
 }

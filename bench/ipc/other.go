@@ -127,17 +127,28 @@ func (t *tally) take(s side, size, n int, alone bool) error {
 	return nil
 }
 
+// A share is what a process has done of something.
+type share struct {
+	N    int64
+	Rate float64 // a second, while it was at it
+}
+
+func (s share) plus(t share) share { return share{s.N + t.N, s.Rate + t.Rate} }
+
 // during calls batch, which does something batchSize times, from a time until
-// another, and returns how often it was done.
-func during(start, end time.Time, batch func()) int64 {
+// another, and at least once: who was not let on a processor is late.
+func during(start, end time.Time, batch func()) share {
 	for time.Now().Before(start) {
 	}
+	began := time.Now()
 	n := int64(0)
-	for time.Now().Before(end) {
+	for {
 		batch()
 		n += batchSize
+		if now := time.Now(); now.After(end) {
+			return share{n, float64(n) / now.Sub(began).Seconds()}
+		}
 	}
-	return n
 }
 
 const batchSize = 100

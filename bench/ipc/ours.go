@@ -145,11 +145,11 @@ type contention struct {
 }
 
 var (
-	defContend = futures.Define("bench.ipc.contend", func(_ context.Context, c contention) (int64, error) { return c.contend() })
+	defContend = futures.Define("bench.ipc.contend", func(_ context.Context, c contention) (share, error) { return c.contend() })
 	defMeet    = futures.Define("bench.ipc.meet", func(ctx context.Context, b *ipc.Barrier) (int, error) { return b.Wait(ctx) })
 )
 
-func (c contention) contend() (int64, error) {
+func (c contention) contend() (share, error) {
 	start, end := time.Unix(0, c.Start), time.Unix(0, c.End)
 	if c.Value != nil {
 		return during(start, end, func() {
@@ -159,17 +159,17 @@ func (c contention) contend() (int64, error) {
 		}), nil
 	}
 	lock, unlock := c.lockPair()
-	var n int64
+	var done share
 	var failed error
 	if c.Mutex != nil {
-		n = during(start, end, func() {
+		done = during(start, end, func() {
 			for range batchSize {
 				c.Mutex.Lock()
 				c.Mutex.Unlock() //lint:ignore SA2001 this is what is measured
 			}
 		})
 	} else {
-		n = during(start, end, func() {
+		done = during(start, end, func() {
 			for range batchSize {
 				if err := errors.Join(c.Semaphore.Acquire(background, 1), c.Semaphore.Release(1)); err != nil {
 					failed = err
@@ -182,7 +182,7 @@ func (c contention) contend() (int64, error) {
 		c.Plain.Set(0, c.Plain.At(0)+1)
 		unlock()
 	}
-	return n, failed
+	return done, failed
 }
 
 func (c contention) lockPair() (lock, unlock func()) {
@@ -226,25 +226,25 @@ func contestAt(processes int, does contention, closed func() error) (contest, er
 	return c, nil
 }
 
-func (c *ourContest) run(start, end time.Time) (int64, error) {
+func (c *ourContest) run(start, end time.Time) (share, error) {
 	does := c.does
 	does.Start, does.End = start.UnixNano(), end.UnixNano()
-	var others []*futures.Future[int64]
+	var others []*futures.Future[share]
 	for range c.processes - 1 {
 		others = append(others, defContend.Submit(background, c.pool, does))
 	}
-	total, err := does.contend()
-	counts, failed := futures.Gather(background, others...)
-	for _, n := range counts {
-		total += n
-	}
+	all, err := does.contend()
+	shares, failed := futures.Gather(background, others...)
 	if err := errors.Join(err, failed); err != nil {
-		return 0, err
+		return share{}, err
+	}
+	for _, s := range shares {
+		all = all.plus(s)
 	}
 	if does.Value != nil {
-		return total, counted(does.Value.Load(), total)
+		return all, counted(does.Value.Load(), all.N)
 	}
-	return total, counted(does.Plain.At(0), int64(checkedLocks*c.processes))
+	return all, counted(does.Plain.At(0), int64(checkedLocks*c.processes))
 }
 
 func (c *ourContest) close() error {

@@ -23,6 +23,14 @@ func pipeEnd() harness.System {
 			}
 			return crowdAt(link{End: give}, link{End: take}, func() error { return errors.Join(give.CloseAll(), take.CloseAll()) })
 		},
+		records: func() (records, error) {
+			take, give, err := ipc.Pipe[record](ipc.PipeOptions{})
+			if err != nil {
+				return nil, err
+			}
+			return recordsAt(func(r record) error { return give.Send(background, r) }, recordLink{End: take},
+				func() error { return errors.Join(give.CloseAll(), take.CloseAll()) })
+		},
 	}.answers(harness.System{
 		Name:  "ipc-pipe",
 		About: "PipeEnd[[]byte] with Send and RecvInto",

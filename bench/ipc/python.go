@@ -28,11 +28,11 @@ var (
 func pythonPeers() []harness.System {
 	return []harness.System{
 		pythonPeer("mpqueue", mpQueuePy, "multiprocessing", "multiprocessing.Queue, Lock, Value, and shared_memory",
-			messages, bySize, roundTrip, lock, add, handle, create),
+			messages, bySize, structs, roundTrip, lock, add, handle, create),
 		pythonPeer("mpsimplequeue", mpSimpleQueuePy, "multiprocessing-simplequeue", "multiprocessing.SimpleQueue",
-			messages, bySize, roundTrip),
+			messages, bySize, structs, roundTrip),
 		pythonPeer("mppipe", mpPipePy, "multiprocessing-pipe", "multiprocessing.Pipe, send and recv",
-			messages, bySize, roundTrip, handle),
+			messages, bySize, structs, roundTrip, handle),
 		pythonPeer("mppipebytes", mpPipeBytesPy, "multiprocessing-pipe-bytes", "multiprocessing.Pipe, send_bytes and recv_bytes",
 			messages, bySize, roundTrip),
 		pythonPeer("mpsemaphore", mpSemaphorePy, "multiprocessing-semaphore", "multiprocessing.BoundedSemaphore(1)",
@@ -42,8 +42,11 @@ func pythonPeers() []harness.System {
 
 func pythonPeer(module, source, name, about string, questions ...string) harness.System {
 	script := harness.PythonScript{Name: module, Source: pythonQuestions + "\n\n" + source}
-	answers := make(map[string]harness.Run)
+	answers, declines := make(map[string]harness.Run), make(map[string]string)
 	for _, question := range questions {
+		if question == lock {
+			declines[inherit] = "nobody ever has it: whoever waits for it waits forever"
+		}
 		answers[question] = func(ctx context.Context, p harness.Params) ([]float64, error) {
 			text, err := json.Marshal(p)
 			if err != nil {
@@ -53,7 +56,7 @@ func pythonPeer(module, source, name, about string, questions ...string) harness
 		}
 	}
 	return harness.System{
-		Name: name, About: about, Answers: answers,
+		Name: name, About: about, Answers: answers, Declines: declines,
 		Find: harness.PythonStdlib("multiprocessing", "multiprocessing.shared_memory"),
 	}
 }

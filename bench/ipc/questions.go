@@ -6,9 +6,11 @@ import "github.com/futures-go/futures/bench/internal/harness"
 const (
 	messages  = "ipc-messages"
 	bySize    = "ipc-by-size"
+	structs   = "ipc-structs"
 	roundTrip = "ipc-round-trip"
 	lock      = "ipc-lock"
 	add       = "ipc-add"
+	inherit   = "ipc-owner-died"
 	handle    = "ipc-handle"
 	create    = "ipc-create"
 )
@@ -21,7 +23,7 @@ func Group() harness.Group {
 		Title:     "What processes share",
 		Questions: questions(),
 		Systems: append([]harness.System{
-			ours(), pipeEnd(), array(), semaphore(), sharedMemory(), barePipe(), unixSocket(),
+			ours(), pipeEnd(), array(), semaphore(), sharedMemory(), fileLock(), barePipe(), unixSocket(),
 		}, pythonPeers()...),
 		Serve: serve,
 	}
@@ -55,6 +57,12 @@ func questions() []harness.Question {
 			},
 		},
 		{
+			Name:    structs,
+			Asks:    "How many small structs of a number, a word and a fraction go from one process to another in a second? In Python they are tuples.",
+			Metrics: rate,
+			Cases:   []harness.Case{{Params: harness.Params{Workers: 1}, Quick: true}},
+		},
+		{
 			Name: roundTrip,
 			Asks: "How long does a message of 16 bytes take to another process and back, one at a time, by placement?",
 			Metrics: []harness.Metric{
@@ -69,6 +77,15 @@ func questions() []harness.Question {
 			Metrics: nanos,
 			Grows:   "processes",
 			Cases:   processes,
+		},
+		{
+			Name: inherit,
+			Asks: "A process is killed (SIGKILL) that has a lock: how long does it take until the next one has it?",
+			Metrics: []harness.Metric{
+				{Name: "p50", Unit: "ms", Better: harness.Lower},
+				{Name: "p99", Unit: "ms", Better: harness.Lower},
+			},
+			Cases: []harness.Case{{Params: harness.Params{}, Quick: true}},
 		},
 		{
 			Name:    add,

@@ -32,6 +32,13 @@ func ours() harness.System {
 			all := link{To: q, From: q}
 			return crowdAt(all, all, q.Close)
 		},
+		records: func() (records, error) {
+			q, err := ipc.NewQueue[record](ipc.QueueOptions{})
+			if err != nil {
+				return nil, err
+			}
+			return recordsAt(func(r record) error { return q.Put(background, r) }, recordLink{Queue: q}, q.Close)
+		},
 		locks: func(processes int) (contest, error) {
 			m, err := ipc.NewMutex()
 			if err != nil {
@@ -43,6 +50,7 @@ func ours() harness.System {
 			}
 			return contestAt(processes, contention{Mutex: m, Plain: plain}, closing(m, plain))
 		},
+		lending: lendMutex,
 		adds: func(processes int) (contest, error) {
 			v, err := ipc.NewValue[int64](0)
 			if err != nil {
@@ -53,7 +61,7 @@ func ours() harness.System {
 		memory: (&ourMemory[*ipc.Bytes]{make: ipc.NewBytes, look: defLookBytes, opening: defAttachBytes}).open,
 	}.answers(harness.System{
 		Name:  "package-ipc",
-		About: "Queue[[]byte] with Put and GetInto, Mutex, Value.Add, and Bytes",
+		About: "Queue[[]byte] with Put and GetInto, Queue[struct], Mutex, Value.Add, and Bytes",
 		Ours:  true,
 		Find:  harness.Module("github.com/futures-go/futures"),
 	})

@@ -12,8 +12,10 @@ const roleVariable = "FUTURES_BENCH_IPC"
 // roles are what such a process does. When it has played its role it is at its end.
 var roles = map[string]func() error{
 	"pipe":        servePipe,
+	"gob":         serveGob,
 	"unix-socket": serveUnixSocket,
 	"ring":        serveRing,
+	"flock":       serveFileLock,
 	"contest":     serveContest,
 	"memory":      serveMemory,
 }

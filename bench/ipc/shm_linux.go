@@ -114,6 +114,7 @@ const (
 	wordStart = 256 // in ns since 1970; 0 before it is known
 	wordEnd   = 320
 	wordTotal = 384 // what the other processes have counted
+	wordRate  = 448 // the sum of their rates
 )
 
 // contestVariable tells what another process does.
@@ -147,22 +148,22 @@ func newBareContest(processes int, does string) (contest, error) {
 	return c, nil
 }
 
-func (c *bareContest) run(start, end time.Time) (int64, error) {
+func (c *bareContest) run(start, end time.Time) (share, error) {
 	c.memory.word(wordEnd).Store(uint64(end.UnixNano()))
 	c.memory.word(wordStart).Store(uint64(start.UnixNano()))
-	total := c.memory.contend(c.does, start, end)
+	all := c.memory.contend(c.does, start, end)
 	for _, cmd := range c.others {
 		if err := cmd.Wait(); err != nil {
-			return 0, err
+			return share{}, err
 		}
 	}
 	processes := len(c.others) + 1
 	c.others = nil
-	total += int64(c.memory.word(wordTotal).Load())
+	all = all.plus(share{int64(c.memory.word(wordTotal).Load()), float64(c.memory.word(wordRate).Load())})
 	if c.does == "add" {
-		return total, counted(int64(c.memory.word(wordAdded).Load()), total)
+		return all, counted(int64(c.memory.word(wordAdded).Load()), all.N)
 	}
-	return total, counted(int64(binary.LittleEndian.Uint64(c.memory.data[wordPlain:])), int64(processes*checkedLocks))
+	return all, counted(int64(binary.LittleEndian.Uint64(c.memory.data[wordPlain:])), int64(processes*checkedLocks))
 }
 
 func (c *bareContest) close() error {
@@ -186,12 +187,14 @@ func serveContest() error {
 		}
 	}
 	start, end := time.Unix(0, int64(m.word(wordStart).Load())), time.Unix(0, int64(m.word(wordEnd).Load()))
-	m.word(wordTotal).Add(uint64(m.contend(os.Getenv(contestVariable), start, end)))
+	mine := m.contend(os.Getenv(contestVariable), start, end)
+	m.word(wordTotal).Add(uint64(mine.N))
+	m.word(wordRate).Add(uint64(mine.Rate))
 	return nil
 }
 
 // contend is what each process does.
-func (m *mapped) contend(does string, start, end time.Time) int64 {
+func (m *mapped) contend(does string, start, end time.Time) share {
 	if does == "add" {
 		added := m.word(wordAdded)
 		return during(start, end, func() {
@@ -208,7 +211,7 @@ func (m *mapped) contend(does string, start, end time.Time) int64 {
 			}
 		}
 	}
-	n := during(start, end, func() {
+	done := during(start, end, func() {
 		for range batchSize {
 			lock()
 			word.Store(0)
@@ -220,20 +223,21 @@ func (m *mapped) contend(does string, start, end time.Time) int64 {
 		binary.LittleEndian.PutUint64(plain, binary.LittleEndian.Uint64(plain)+1)
 		word.Store(0)
 	}
-	return n
+	return done
 }
 
 // bareMemory is a process that gets descriptors over a socket. What it is told is a
-// byte: the number of a mapping that it has, or that a descriptor comes with it.
+// byte, what to do, and 32 bits, with which mapping of those that it keeps.
 type bareMemory struct {
 	conn *net.UnixConn
 	cmd  *exec.Cmd
+	made uint32 // the number of the last object
 }
 
 const (
-	lookNew    = 'n' // map the descriptor, look, and keep it
-	lookAgain  = 'a' // look into what was kept
-	lookForget = 'f' // unmap what was kept
+	lookNew    = 'n' // map the descriptor that comes along, look, and keep it
+	lookAgain  = 'a' // look
+	lookForget = 'f' // unmap it
 )
 
 func newBareMemory() (memory, error) {
@@ -268,12 +272,12 @@ func (b *bareMemory) close() error {
 
 // ask sends an order, with a file if it is not nil, and returns what was seen and
 // how long that took over there.
-func (b *bareMemory) ask(what byte, file *os.File) (view, time.Duration, error) {
+func (b *bareMemory) ask(what byte, number uint32, file *os.File) (view, time.Duration, error) {
 	var rights []byte
 	if file != nil {
 		rights = unix.UnixRights(int(file.Fd()))
 	}
-	if _, _, err := b.conn.WriteMsgUnix([]byte{what}, rights, nil); err != nil {
+	if _, _, err := b.conn.WriteMsgUnix(binary.LittleEndian.AppendUint32([]byte{what}, number), rights, nil); err != nil {
 		return view{}, 0, err
 	}
 	var answer [18]byte
@@ -291,28 +295,30 @@ func (b *bareMemory) create(data []byte) (object, error) {
 		return nil, err
 	}
 	copy(m.data, data)
-	return &bareObject{memory: b, mapped: m}, nil
+	b.made++
+	return &bareObject{memory: b, mapped: m, number: b.made}, nil
 }
 
 type bareObject struct {
 	memory *bareMemory
 	mapped *mapped
+	number uint32
 	known  bool
 }
 
 func (o *bareObject) look() (v view, err error) {
 	if o.known {
-		v, _, err = o.memory.ask(lookAgain, nil)
+		v, _, err = o.memory.ask(lookAgain, o.number, nil)
 		return v, err
 	}
-	v, _, err = o.memory.ask(lookNew, o.mapped.file)
+	v, _, err = o.memory.ask(lookNew, o.number, o.mapped.file)
 	o.known = true
 	return v, err
 }
 
 func (o *bareObject) close() (err error) {
 	if o.known {
-		_, _, err = o.memory.ask(lookForget, nil)
+		_, _, err = o.memory.ask(lookForget, o.number, nil)
 	}
 	return errors.Join(err, o.mapped.close())
 }
@@ -320,10 +326,10 @@ func (o *bareObject) close() (err error) {
 func (b *bareMemory) attach(objects []object, want view) (time.Duration, error) {
 	var sum time.Duration
 	for _, o := range objects {
-		v, took, err := b.ask(lookNew, o.(*bareObject).mapped.file)
+		v, took, err := b.ask(lookNew, 0, o.(*bareObject).mapped.file)
 		if err == nil {
 			var forgetting time.Duration
-			_, forgetting, err = b.ask(lookForget, nil)
+			_, forgetting, err = b.ask(lookForget, 0, nil)
 			sum += took + forgetting
 		}
 		if err == nil {
@@ -341,23 +347,29 @@ func serveMemory() error {
 	if err != nil {
 		return err
 	}
-	var kept *mapped
+	kept := make(map[uint32]*mapped)
 	for {
-		var what [1]byte
+		var what [5]byte
 		rights := make([]byte, unix.CmsgSpace(4))
 		n, nr, _, _, err := conn.ReadMsgUnix(what[:], rights)
 		if n == 0 || err != nil {
 			return nil // the parent has closed it
 		}
 		start := time.Now()
+		number := binary.LittleEndian.Uint32(what[1:])
 		if what[0] == lookNew {
-			if kept, err = mapRights(rights[:nr]); err != nil {
+			if kept[number], err = mapRights(rights[:nr]); err != nil {
 				return err
 			}
 		}
-		v := viewOf(kept.data)
+		m, known := kept[number]
+		if !known {
+			return fmt.Errorf("there is no object %d", number)
+		}
+		v := viewOf(m.data)
 		if what[0] == lookForget {
-			if err := kept.close(); err != nil {
+			delete(kept, number)
+			if err := m.close(); err != nil {
 				return err
 			}
 		}

@@ -3,6 +3,7 @@ package ipc
 import (
 	"bufio"
 	"encoding/binary"
+	"encoding/gob"
 	"errors"
 	"io"
 	"net"
@@ -61,30 +62,96 @@ func (s streamEnd) close() error {
 }
 
 func barePipe() harness.System {
-	return adapter{connect: func(int) (end, error) {
-		cmd, err := inRole("pipe")
-		if err != nil {
-			return nil, err
-		}
-		// Not those of the command, which it closes when it waits.
-		theirs, w, err := os.Pipe()
-		if err != nil {
-			return nil, err
-		}
-		r, theirsToo, err := os.Pipe()
-		if err != nil {
-			return nil, errors.Join(err, closing(theirs, w)())
-		}
-		cmd.Stdin, cmd.Stdout = theirs, theirsToo
-		if err := errors.Join(cmd.Start(), theirs.Close(), theirsToo.Close()); err != nil {
-			return nil, errors.Join(err, closing(r, w)())
-		}
-		return streamEnd{newStream(r, w), cmd, closers{r, w}}, nil
-	}}.answers(harness.System{
+	return adapter{
+		connect: func(int) (end, error) {
+			cmd, r, w, err := piped("pipe")
+			if err != nil {
+				return nil, err
+			}
+			return streamEnd{newStream(r, w), cmd, closers{r, w}}, nil
+		},
+		records: func() (records, error) {
+			cmd, r, w, err := piped("gob")
+			if err != nil {
+				return nil, err
+			}
+			return &gobRecords{cmd, closers{r, w}, gob.NewEncoder(w), gob.NewDecoder(r)}, nil
+		},
+	}.answers(harness.System{
 		Name:  "pipe",
-		About: "a floor: os.Pipe, two of them, each message one write of its length and itself",
+		About: "a floor: os.Pipe, two of them, each message one write of its length and itself; structs by gob",
 		Find:  harness.Go,
 	})
+}
+
+// piped starts this program in a role, with a pipe to its standard input and one from
+// its standard output.
+func piped(role string) (cmd *exec.Cmd, r, w *os.File, err error) {
+	if cmd, err = inRole(role); err != nil {
+		return nil, nil, nil, err
+	}
+	// Not those of the command, which it closes when it waits.
+	theirs, w, err := os.Pipe()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	r, theirsToo, err := os.Pipe()
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, closing(theirs, w)())
+	}
+	cmd.Stdin, cmd.Stdout = theirs, theirsToo
+	if err := errors.Join(cmd.Start(), theirs.Close(), theirsToo.Close()); err != nil {
+		return nil, nil, nil, errors.Join(err, closing(r, w)())
+	}
+	return cmd, r, w, nil
+}
+
+// gobRecords is a channel of records by gob.
+type gobRecords struct {
+	cmd  *exec.Cmd
+	conn io.Closer
+	enc  *gob.Encoder
+	dec  *gob.Decoder
+}
+
+func (g *gobRecords) run(n int) error {
+	if err := g.enc.Encode(n); err != nil {
+		return err
+	}
+	for i := range n {
+		if err := g.enc.Encode(recordOf(i)); err != nil {
+			return err
+		}
+	}
+	var got int
+	if err := g.dec.Decode(&got); err != nil {
+		return err
+	}
+	return counted(int64(got), int64(n))
+}
+
+func (g *gobRecords) close() error {
+	return errors.Join(g.enc.Encode(0), g.cmd.Wait(), g.conn.Close())
+}
+
+func serveGob() error {
+	enc, dec := gob.NewEncoder(os.Stdout), gob.NewDecoder(bufio.NewReader(os.Stdin))
+	for {
+		var n int
+		if err := dec.Decode(&n); err != nil || n == 0 {
+			return err
+		}
+		err := takeRecords(n, func() (r record, err error) {
+			err = dec.Decode(&r)
+			return r, err
+		})
+		if err == nil {
+			err = enc.Encode(n)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 type closers []io.Closer

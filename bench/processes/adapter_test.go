@@ -23,6 +23,7 @@ type local struct {
 
 func (l local) number(_ string, n int64) (int64, error) { return l.answer(n + 1) }
 func (l local) bytes(_ string, b []byte) (int64, error) { return l.answer(int64(len(b))) }
+func (l local) startNap(n int64) future                 { return made{l, n - 1} }
 func (l local) start(n int64) future                    { return made{l, n} }
 func (l local) close() error                            { return nil }
 func (l local) echo(b []byte) ([]byte, error)           { return l.some(b), l.failure() }
@@ -39,6 +40,9 @@ type made struct {
 }
 
 func (m made) Result(context.Context) (int64, error) { return m.answer(m.n + 1) }
+
+// Cancel says that the task will not run, and it has.
+func (made) Cancel() bool { return true }
 
 // TestWrongWork: a peer that returns something else, or an error, fails at every
 // question.

@@ -291,20 +291,36 @@ func (a adapter) sums(_ context.Context, p harness.Params) ([]float64, error) {
 
 func (a adapter) queued(ctx context.Context, p harness.Params) ([]float64, error) {
 	return a.with(p.Workers, p.Tasks, func(w workers) ([]float64, error) {
-		pipe := w.(pipeliner)
-		fs := make([]future, p.Tasks)
-		start := time.Now()
-		for i := range fs {
-			fs[i] = pipe.start(int64(i))
+		some := min(p.Tasks, 1000)
+		took, err := allAtOnce(ctx, w.(pipeliner), some)
+		if err != nil {
+			return nil, err
 		}
-		for i, f := range fs {
-			got, err := f.Result(ctx)
-			if err := checked(got, int64(i)+1, err); err != nil {
-				return nil, err
-			}
+		if all := took * time.Duration(p.Tasks/some); all > longest {
+			return nil, harness.Decline("%d tasks would take about %.0f s", p.Tasks, all.Seconds())
 		}
-		return []float64{float64(time.Since(start)) / float64(time.Microsecond) / float64(p.Tasks)}, nil
+		took, err = allAtOnce(ctx, w.(pipeliner), p.Tasks)
+		return []float64{float64(took) / float64(time.Microsecond) / float64(p.Tasks)}, err
 	})
+}
+
+// longest is how long a measurement may take.
+const longest = 20 * time.Second
+
+// allAtOnce submits all tasks before it reads the first result.
+func allAtOnce(ctx context.Context, pipe pipeliner, tasks int) (time.Duration, error) {
+	fs := make([]future, tasks)
+	start := time.Now()
+	for i := range fs {
+		fs[i] = pipe.start(int64(i))
+	}
+	for i, f := range fs {
+		got, err := f.Result(ctx)
+		if err := checked(got, int64(i)+1, err); err != nil {
+			return 0, err
+		}
+	}
+	return time.Since(start), nil
 }
 
 func (a adapter) shortTask(_ context.Context, p harness.Params) ([]float64, error) {
@@ -334,5 +350,42 @@ func (a adapter) shortTask(_ context.Context, p harness.Params) ([]float64, erro
 		}
 		slices.Sort(all)
 		return []float64{harness.Quantile(all, 0.5), harness.Quantile(all, 0.99)}, nil
+	})
+}
+
+// canceller is a future that can be cancelled.
+type canceller interface{ Cancel() bool }
+
+func (a adapter) cancel(ctx context.Context, p harness.Params) ([]float64, error) {
+	return a.with(p.Workers, p.Tasks+1, func(w workers) ([]float64, error) {
+		busy := w.(napper).startNap(200)
+		pipe := w.(pipeliner)
+		fs := make([]future, p.Tasks)
+		for i := range fs {
+			fs[i] = pipe.start(int64(i))
+		}
+		start := time.Now()
+		cancelled := 0
+		for _, f := range slices.Backward(fs) {
+			if f.(canceller).Cancel() {
+				cancelled++
+			}
+		}
+		took := time.Since(start)
+		done := 0
+		for _, f := range fs {
+			if _, err := f.Result(ctx); err == nil {
+				done++
+			}
+		}
+		// Some may be in the hands of a worker, beyond recall.
+		if cancelled < p.Tasks-10 || cancelled+done != p.Tasks {
+			return nil, fmt.Errorf("of %d tasks %d are cancelled and %d done", p.Tasks, cancelled, done)
+		}
+		got, err := busy.Result(ctx)
+		if err := errors.Join(checked(got, 200, err), oneCall(w, 1)); err != nil {
+			return nil, err
+		}
+		return []float64{float64(took) / float64(p.Tasks)}, nil
 	})
 }

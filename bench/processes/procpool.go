@@ -63,6 +63,8 @@ func (o ourPool) echo(b []byte) ([]byte, error) {
 
 func (o ourPool) start(n int64) future { return defFollowing.Submit(background, o.pool, n) }
 
+func (o ourPool) startNap(n int64) future { return defNap.Submit(background, o.pool, n) }
+
 func (o ourPool) mapAll(numbers []int64) ([]int64, error) {
 	out := make([]int64, 0, len(numbers))
 	for v, err := range defFollowing.Map(background, o.pool, slices.Values(numbers)) {

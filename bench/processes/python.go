@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/futures-go/futures/bench/internal/harness"
 )
@@ -40,6 +41,8 @@ type pythonPeer struct {
 	mapsOnly bool
 	// unnoticed tells why the future of a killed worker's task does not fail.
 	unnoticed string
+	// final tells why a task that was submitted cannot be cancelled.
+	final string
 }
 
 func pythonPeers() []harness.System {
@@ -47,7 +50,7 @@ func pythonPeers() []harness.System {
 	for _, p := range []pythonPeer{
 		{name: "processpoolexecutor", about: "CPython's concurrent.futures.ProcessPoolExecutor",
 			script: harness.PythonScript{Name: "processpoolexecutor", Source: processPoolExecutorPy}},
-		{name: "multiprocessing-pool", about: "CPython's multiprocessing.Pool, apply_async and map", unnoticed: "it never fails: whoever waits for it waits forever",
+		{name: "multiprocessing-pool", about: "CPython's multiprocessing.Pool, apply_async and map", unnoticed: "it never fails: whoever waits for it waits forever", final: "has no cancellation",
 			script: harness.PythonScript{Name: "multiprocessingpool", Source: multiprocessingPoolPy}},
 		{name: "pebble", about: "pebble.ProcessPool, schedule and map", distribution: "pebble", heavy: true,
 			script: harness.PythonScript{Name: "pebblepool", Source: pebblePy}},
@@ -55,9 +58,9 @@ func pythonPeers() []harness.System {
 			script: harness.PythonScript{Name: "lokypool", Source: lokyPy}},
 		{name: "joblib", about: "joblib.Parallel, whose processes are loky's", distribution: "joblib", heavy: true, mapsOnly: true,
 			script: harness.PythonScript{Name: "joblibpool", Source: joblibPy}},
-		{name: "dask", about: "dask.distributed, a LocalCluster of processes", distribution: "distributed", heavy: true, unnoticed: "the task is run again",
+		{name: "dask", about: "dask.distributed, a LocalCluster of processes", distribution: "distributed", heavy: true, unnoticed: "the task is run again", final: "cancellation is asked for, and not known of at once",
 			script: harness.PythonScript{Name: "daskpool", Source: daskPy}},
-		{name: "ray", about: "Ray's remote functions, and its multiprocessing.Pool for maps", distribution: "ray", heavy: true,
+		{name: "ray", about: "Ray's remote functions, and its multiprocessing.Pool for maps", distribution: "ray", heavy: true, final: "cancellation is asked for, and not known of at once",
 			script: harness.PythonScript{Name: "raypool", Source: rayPy}},
 	} {
 		systems = append(systems, p.system())
@@ -77,8 +80,12 @@ func (p pythonPeer) system() harness.System {
 		s.Install = harness.InstallPython(p.distribution)
 	}
 	for _, question := range allQuestions {
-		if p.mapsOnly && question != mapItem && question != coldStart && question != sums {
+		if p.mapsOnly && !slices.Contains([]string{mapItem, coldStart, sums, idle}, question) {
 			s.Declines[question] = "has maps only"
+			continue
+		}
+		if question == cancel && p.final != "" {
+			s.Declines[question] = p.final
 			continue
 		}
 		if question == notice && p.unnoticed != "" {

@@ -19,6 +19,8 @@ const (
 	recovery     = "process-recovery"
 	sums         = "process-sums"
 	shortTask    = "process-short-task"
+	idle         = "process-idle"
+	cancel       = "process-cancel"
 	byWorkers    = "process-by-workers"
 	byQueued     = "process-by-queued"
 	bySubmitters = "process-by-submitters"
@@ -26,7 +28,7 @@ const (
 
 var allQuestions = []string{
 	roundTrip, calls, pipelined, mapItem, echoes, argument, coldStart, notice, recovery,
-	sums, shortTask, byWorkers, byQueued, bySubmitters,
+	sums, shortTask, idle, cancel, byWorkers, byQueued, bySubmitters,
 }
 
 // Group returns the questions about processes and the systems that answer them.
@@ -140,6 +142,24 @@ func questions() []harness.Question {
 				{Name: "p99", Unit: "ms", Better: harness.Lower},
 			},
 			Cases: one(harness.Params{Workers: 2}),
+		},
+		{
+			Name: idle,
+			Asks: "What do the processes of a pool that is idle have of memory of their own, all of them together for each worker, and take of the processors, with the process that has the pool? A process in Go is the benchmark itself; to look takes some tenths of a millisecond.",
+			Metrics: []harness.Metric{
+				{Name: "memory", Unit: "MiB", Better: harness.Lower},
+				{Name: "processor", Unit: "ms/s", Better: harness.Lower},
+			},
+			Cases: []harness.Case{
+				{Name: "2 workers", Params: harness.Params{Workers: 2}, Quick: true},
+				{Name: "64 workers", Params: harness.Params{Workers: 64}},
+			},
+		},
+		{
+			Name:    cancel,
+			Asks:    "How long does it take to cancel a task that is queued behind another, of 1000?",
+			Metrics: []harness.Metric{{Unit: "ns", Better: harness.Lower}},
+			Cases:   one(harness.Params{Workers: 1, Tasks: 1000}),
 		},
 		{
 			Name:    byWorkers,

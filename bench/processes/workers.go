@@ -24,6 +24,12 @@ type pipeliner interface {
 	start(n int64) future
 }
 
+// napper is implemented by workers whose tasks can be cancelled: it starts the task
+// Nap, behind which they wait.
+type napper interface {
+	startNap(milliseconds int64) future
+}
+
 // future is what *futures.Future[int64] is, too.
 type future interface {
 	Result(ctx context.Context) (int64, error)
@@ -58,6 +64,7 @@ func (a adapter) answers(s harness.System) harness.System {
 		coldStart:    a.coldStart,
 		sums:         a.sums,
 		byWorkers:    a.pipelined,
+		idle:         a.idle,
 		bySubmitters: a.calls,
 	}
 	s.Declines = map[string]string{}
@@ -65,7 +72,9 @@ func (a adapter) answers(s harness.System) harness.System {
 		s.Answers[mapItem] = a.mapItem
 		s.Answers[byQueued] = a.queued
 		s.Answers[shortTask] = a.shortTask
+		s.Answers[cancel] = a.cancel
 	} else {
+		s.Declines[cancel] = "has no cancellation"
 		s.Declines[mapItem] = "has no map"
 		s.Declines[byQueued] = "has no queue"
 		s.Declines[shortTask] = "has no notion of an idle process"

@@ -28,7 +28,6 @@ var mayImport = []struct {
 	{"cluster/internal/envelope", []string{module, module + "/internal/codec", module + "/internal/remote"}, "bytes of messages: neither connections nor executors"},
 	{"internal/codec", []string{module, module + "/internal/...", "github.com/fxamacker/cbor/v2"}, "the one place that knows the encoding"},
 	{"internal/...", []string{module, module + "/inspect", module + "/internal/...", "golang.org/x/sys/..."}, "system calls stay in small leaves"},
-	{"cluster/internal/envelope", []string{module, module + "/internal/...", module + "/wire"}, "what a message holds can be read without a server"},
 	{"cluster/internal/stream", []string{"github.com/nats-io/nats.go/...", "github.com/nats-io/nuid"}, "the engine knows nothing of tasks"},
 	{"cluster/...", []string{module + "/...", "github.com/nats-io/..."}, "the executor on the engine, and its server"},
 	{"bench/...", []string{"..."}, "the peers, of which users of the library inherit none; and internal packages, to measure them"},

@@ -124,3 +124,33 @@ func BenchmarkSpinParts(b *testing.B) {
 		}
 	})
 }
+
+// After a yield that took long, waits do without: one, then three, up to mostShunned; and after
+// short ones fewer again.
+func TestSpinShunsYields(t *testing.T) {
+	s := Spin{Max: DefaultSpin}
+	polls := 0
+	never := func() bool { polls++; return false }
+	for want := int32(1); want < 4*mostShunned; want = 2*want + 1 {
+		s.heed(crowded + 1)
+		if got := s.shunning.Load(); got != min(want, mostShunned) {
+			t.Fatalf("%d waits without a yield, want %d", got, want)
+		}
+		for left := s.shunning.Load(); left > 0; left-- {
+			polls = 0
+			if s.Until(never) || polls > 1+maxPure {
+				t.Fatalf("%d polls, so there was a yield", polls)
+			}
+			if got := s.shunning.Load(); got != left-1 {
+				t.Fatalf("%d waits left after one of %d", got, left)
+			}
+		}
+	}
+	for s.shunned.Load() > 0 {
+		before := s.shunned.Load()
+		s.heed(0)
+		if got := s.shunned.Load(); got != before/2 || s.shunning.Load() != 0 {
+			t.Fatalf("%d after %d", got, before)
+		}
+	}
+}

@@ -74,24 +74,30 @@ class Other:
         self.process.join()
 
 
-# Messages. Message k of a producer begins with the producer and with k modulo 256.
+# Messages. Message k of a producer begins with the producer and with k modulo kinds.
+
+def kinds_of(size):
+    return max(2, min(256, (4 << 20) // size))
+
 
 def messages_of(producer, size):
-    return [bytes([producer, k]) + b"." * (size - 2) for k in range(256)]
+    return [bytes([producer, k]) + b"." * (size - 2) for k in range(kinds_of(size))]
 
 
 def produce(channel, producer, n, size):
     messages = messages_of(producer, size)
+    kinds = len(messages)
     for i in range(n):
-        channel.put(messages[i & 255])
+        channel.put(messages[i % kinds])
 
 
 def consume(channel, n, size, alone):
     """Takes n messages and returns how often each was there; alone, in order."""
     if alone:
         messages = messages_of(0, size)
+        kinds = len(messages)
         for i in range(n):
-            if channel.get() != messages[i & 255]:
+            if channel.get() != messages[i % kinds]:
                 raise Wrong(f"message {i} is another one")
         return None
     counts = [0] * 512
@@ -137,12 +143,14 @@ def messages(peer, p):
         for o in makers:
             o.answer()
         if pairs > 1:
-            want = [n // 256 + (k < n % 256) for k in range(256)] * 2
+            kinds = kinds_of(size)
+            want = [n // kinds + (k < n % kinds) for k in range(kinds)] + [0] * (256 - kinds)
+            want *= 2
             check([sum(c) for c in zip(*tallies)], want)
         return took
 
-    round_of(16)
-    n = 256
+    n = max(2, min(256, (16 << 20) // size))
+    round_of(min(n, 16))
     took = round_of(n)
     while took < p["time"] * 2 / 3:
         n = int(n * max(1.5, min(20, 1.1 * p["time"] / took)))
@@ -152,6 +160,45 @@ def messages(peer, p):
         o.answer()
         o.join()
     return [n * pairs / took]
+
+
+def record_of(i):
+    return (i, "a name", 1.5)
+
+
+def record_consumer(orders, channel):
+    while True:
+        n = orders.recv()
+        if n == 0:
+            return None
+        for i in range(n):
+            check(channel.get(), record_of(i))
+        orders.send(n)
+
+
+def structs(peer, p):
+    """Small records a second."""
+    channel = peer.channel()
+    o = Other(record_consumer, channel)
+
+    def round_of(n):
+        start = clock()
+        o.tell(n)
+        for i in range(n):
+            channel.put(record_of(i))
+        check(o.answer(), n)
+        return clock() - start
+
+    round_of(16)
+    n = 256
+    took = round_of(n)
+    while took < p["time"] * 2 / 3:
+        n = int(n * max(1.5, min(20, 1.1 * p["time"] / took)))
+        took = round_of(n)
+    o.tell(0)
+    o.answer()
+    o.join()
+    return [n / took]
 
 
 def echo(orders, there, back):
@@ -170,7 +217,7 @@ def round_trip(peer, p):
     times = []
     began = clock()
     while len(times) < 100 or clock() - began < p["time"]:
-        m = messages[len(times) & 255]
+        m = messages[len(times) % len(messages)]
         start = clock()
         there.put(m)
         got = back.get()
@@ -189,60 +236,72 @@ def round_trip(peer, p):
 CHECKED = 1000  # how often a lock is checked, by each
 
 
-def lock_often(orders, lock, plain, start, end):
+def during(start, end, batch):
+    """Calls batch, which does something 100 times, from a time until another and at
+    least once; returns how often that was, and how often a second."""
     while time.time() < start:
         pass
     n = 0
+    began = now = time.time()
+    while now < end or n == 0:
+        batch()
+        n += 100
+        now = time.time()
+    return n, n / (now - began)
+
+
+def lock_often(orders, lock, plain, start, end):
     acquire, release = lock.acquire, lock.release
-    while time.time() < end:
+
+    def batch():
         for _ in range(100):
             acquire()
             release()
-        n += 100
+
+    done = during(start, end, batch)
     for _ in range(CHECKED):
         acquire()
         plain.value += 1
         release()
-    return n
+    return done
 
 
 def add_often(orders, counter, start, end):
-    while time.time() < start:
-        pass
-    n = 0
     add = counter.add
-    while time.time() < end:
+
+    def batch():
         for _ in range(100):
             add()
-        n += 100
-    return n
+
+    return during(start, end, batch)
 
 
 def together(p, fn, *args):
-    """Lets processes call fn at the same time, and returns what they counted."""
+    """Lets processes call fn at the same time, and returns what they counted and how
+    much that is a second."""
     others = p["workers"] - 1
     start = time.time() + 0.01 + 0.003 * others
     end = start + p["time"]
     os_ = [Other(fn, *args, start, end) for _ in range(others)]
-    counts = [fn(None, *args, start, end)] + [o.answer() for o in os_]
+    shares = [fn(None, *args, start, end)] + [o.answer() for o in os_]
     for o in os_:
         o.join()
-    return sum(counts)
+    return sum(n for n, _ in shares), sum(rate for _, rate in shares)
 
 
 def lock(peer, p):
     """Nanoseconds from one locking to the next, by whoever it is."""
     plain = multiprocessing.RawValue("q", 0)
-    n = together(p, lock_often, peer.lock(), plain)
+    _, rate = together(p, lock_often, peer.lock(), plain)
     check(plain.value, CHECKED * p["workers"])
-    return [p["time"] / n * 1e9]
+    return [1e9 / rate]
 
 
 def add(peer, p):
     counter = peer.counter()
-    n = together(p, add_often, counter)
+    n, rate = together(p, add_often, counter)
     check(counter.value, n)
-    return [p["time"] / n * 1e9]
+    return [1e9 / rate]
 
 
 # Memory.
@@ -264,17 +323,17 @@ def hand_over(peer, p):
     and later."""
     size = p["payload"]
     data, want = data_of(size), (1, 2, size)
-    peer.make(data_of(16)).close()  # whatever the first one starts, it is shared
+    known = peer.make(data_of(16))  # before the other process, so that they share
+    small = peer.handle(known)  # what the first one starts
     o = Other(looker, peer)
-    small = peer.make(data_of(16))
-    o.tell(peer.handle(small))
-    check(o.answer(), (1, 2, 16))
-    small.close()
     first, later = [], []
     began = clock()
     while not first or clock() - began < p["time"]:
         thing = peer.make(data)
         handle = peer.handle(thing)
+        for _ in range(20):  # whoever has slept meanwhile is awake again
+            o.tell(small)
+            check(o.answer(), (1, 2, 16))
         for times in [first] + [later] * 5:
             start = clock()
             o.tell(handle)
@@ -282,6 +341,7 @@ def hand_over(peer, p):
             times.append(clock() - start)
             check(got, want)
         thing.close()
+    known.close()
     o.tell(None)
     o.answer()
     o.join()
@@ -315,6 +375,7 @@ def create(peer, p):
 ANSWERS = {
     "ipc-messages": messages,
     "ipc-by-size": messages,
+    "ipc-structs": structs,
     "ipc-round-trip": round_trip,
     "ipc-lock": lock,
     "ipc-add": add,

@@ -7,6 +7,7 @@ from distributed import Client, LocalCluster
 
 class Peer:
     megabytes = 150
+    seconds = 1
 
     def __init__(self, workers):
         logging.getLogger("distributed").setLevel(logging.CRITICAL)

@@ -6,6 +6,7 @@ from joblib.externals import loky
 
 class Peer:
     megabytes = 30
+    seconds = 0.15
 
     def __init__(self, workers):
         self.parallel = joblib.Parallel(n_jobs=workers)

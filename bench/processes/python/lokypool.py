@@ -4,6 +4,7 @@ import loky
 
 class Peer:
     megabytes = 30
+    seconds = 0.15
 
     def __init__(self, workers):
         self.workers = workers

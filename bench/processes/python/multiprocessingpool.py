@@ -9,6 +9,7 @@ class Future:
 
 class Peer:
     megabytes = 20
+    seconds = 0.005
 
     def __init__(self, workers):
         self.pool = multiprocessing.Pool(workers)

@@ -4,6 +4,7 @@ from pebble import ProcessPool
 
 class Peer:
     megabytes = 20
+    seconds = 0.005
 
     def __init__(self, workers):
         self.workers = workers

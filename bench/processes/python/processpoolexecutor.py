@@ -6,6 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 class Peer:
     megabytes = 20
+    seconds = 0.005
 
     def __init__(self, workers):
         self.workers = workers

@@ -11,7 +11,8 @@
 #                             if the peer has maps only
 #     map(fn, numbers)        returns the list of fn(number), as fast as the peer can
 #     close()                 ends it
-#     megabytes               what a worker takes, roughly
+#     megabytes               of memory that a worker has, roughly
+#     seconds                 of a processor that a worker takes to start, roughly
 import collections
 import importlib
 import json
@@ -100,6 +101,7 @@ class Opened:
         need, have = workers * make.megabytes, available()
         if need > have * 0.8:
             raise Decline(f"{workers} workers need about {need} MB of memory, there are {have:.0f}")
+        enough_time(workers * make.seconds / os.cpu_count(), f"the start of {workers} workers")
         self.peer = make(workers)
 
     def __enter__(self):
@@ -412,6 +414,80 @@ def short_task(make, p):
     return [quantile(times, 0.5) * 1e3, quantile(times, 0.99) * 1e3]
 
 
+def descendants():
+    """The processes below this one."""
+    found = []
+    of = [os.getpid()]
+    while of:
+        pid = of.pop()
+        try:
+            for task in os.listdir(f"/proc/{pid}/task"):
+                with open(f"/proc/{pid}/task/{task}/children") as f:
+                    of += (new := [int(word) for word in f.read().split()])
+                    found += new
+        except FileNotFoundError:
+            pass
+    return found
+
+
+def private_memory(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return sum(int(line.split()[1]) << 10 for line in f if line.startswith("Private_"))
+
+
+def processor_time(pid):
+    """Nanoseconds."""
+    spent = 0
+    for task in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{task}/schedstat") as f:
+            spent += int(f.read().split()[0])
+    return spent
+
+
+def idle(make, p):
+    """The memory of the processes of an idle pool, for each worker, and the time that
+    they and this process take."""
+    if not os.path.exists("/proc/self/smaps_rollup"):
+        raise Decline("asked on Linux only")
+    with Opened(make, p) as peer:
+        # Some start workers when they are needed.
+        for _ in range(20):
+            if len(descendants()) >= p["workers"] or not hasattr(peer, "submit"):
+                break
+            for f in [peer.submit(nap, 200) for _ in range(p["workers"])]:
+                check(f.result(PATIENCE), 200)
+        time.sleep(max(p["time"], 0.1))  # what is still to be done is done
+        pids = descendants()
+        if len(pids) < p["workers"]:
+            raise Wrong(f"{p['workers']} workers are {len(pids)} processes")
+        before = sum(map(processor_time, pids + [os.getpid()]))
+        start = clock()
+        time.sleep(5 * p["time"])
+        took = clock() - start
+        spent = sum(map(processor_time, [os.getpid()] + pids)) - before
+        memory = sum(map(private_memory, pids))
+    return [memory / p["workers"] / (1 << 20), spent / 1e6 / took]
+
+
+def cancel(make, p):
+    """Nanoseconds to cancel a task that is queued."""
+    n = p["tasks"]
+    with Opened(make, p) as peer:
+        busy = peer.submit(nap, 200)
+        fs = [peer.submit(following, i) for i in range(n)]
+        start = clock()
+        for f in reversed(fs):
+            f.cancel()
+        took = clock() - start
+        cancelled = sum(1 for f in fs if f.cancelled())
+        # Some are in the hands of a worker, beyond recall.
+        if cancelled < n - 10:
+            raise Wrong(f"{cancelled} of {n} tasks are cancelled")
+        check(busy.result(PATIENCE), 200)
+        check(peer.submit(following, 1).result(PATIENCE), 2)
+    return [took / n * 1e9]
+
+
 ANSWERS = {
     "process-round-trip": round_trip,
     "process-calls": calls,
@@ -424,6 +500,8 @@ ANSWERS = {
     "process-recovery": recovery,
     "process-sums": sums,
     "process-short-task": short_task,
+    "process-idle": idle,
+    "process-cancel": cancel,
     "process-by-workers": pipelined,
     "process-by-queued": queued,
     "process-by-submitters": calls,

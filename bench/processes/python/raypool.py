@@ -17,6 +17,7 @@ class Future:
 
 class Peer:
     megabytes = 150
+    seconds = 1
 
     def __init__(self, workers):
         self.workers = workers

@@ -52,6 +52,7 @@ type Config struct {
 const (
 	connectWait   = 5 * time.Second  // for a connection, unless the context ends before
 	readyWait     = 30 * time.Second // for the nodes of a cluster to find each other
+	readyPoll     = time.Second      // for an answer, until it is asked again
 	reconnectWait = 50 * time.Millisecond
 	reconnectMax  = 2 * time.Second
 	reconnectBuf  = 8 << 20 // bytes that nats.go keeps while there is no connection
@@ -131,21 +132,27 @@ func (c *Conn) begin(ctx context.Context) (err error) {
 	return c.ready(ctx)
 }
 
-// ready waits until the nodes of a cluster have found each other.
+// ready waits until the server's JetStream answers, which it does not before the nodes of
+// a cluster have found each other and a leader.
 func (c *Conn) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, readyWait)
+	patience, cancel := context.WithTimeout(ctx, readyWait)
 	defer cancel()
 	for {
-		_, err := c.Call(ctx, "$JS.API.INFO", nil)
-		refused, is := errors.AsType[*APIError](err)
-		_, silent := errors.AsType[*TimeoutError](err)
-		if !silent && !(is && refused.ErrCode == CodeUnavailable) {
+		once, cancel := context.WithTimeout(patience, readyPoll)
+		_, err := c.Call(once, "$JS.API.INFO", nil)
+		cancel()
+		e, is := errors.AsType[*APIError](err)
+		switch {
+		case is && e.ErrCode == CodeUnavailable, errors.Is(err, context.DeadlineExceeded):
+		default:
 			return err
+		}
+		if patience.Err() != nil {
+			return fmt.Errorf("JetStream does not answer; a cluster has no leader until most of its nodes are there: %w", cmp.Or(ctx.Err(), err))
 		}
 		select {
 		case <-time.After(setupPause):
-		case <-ctx.Done():
-			return fmt.Errorf("the cluster has no leader: %w", err)
+		case <-patience.Done():
 		}
 	}
 }
@@ -169,11 +176,10 @@ func (c *Conn) options(ctx context.Context, dial *dialer) (o nats.Options, err e
 	o.InProcessServer = c.config.InProcess
 	o.TLSConfig = c.config.TLS
 	o.Secure = c.config.TLS != nil
-	o.DisconnectedErrCB = func(nc *nats.Conn, err error) {
-		if nc.IsClosed() {
-			return // by Close
+	o.DisconnectedErrCB = func(_ *nats.Conn, err error) {
+		if err != nil { // nil after Close
+			c.log.Warn("cluster: disconnected", "server", c.where, "error", err)
 		}
-		c.log.Warn("cluster: disconnected", "server", c.where, "error", err)
 	}
 	o.ReconnectedCB = func(*nats.Conn) { c.reconnected() }
 	o.ReconnectErrCB = func(_ *nats.Conn, err error) { c.unreachable(err) }

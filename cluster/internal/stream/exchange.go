@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -133,10 +134,18 @@ func (x *exchange) answered(m *nats.Msg) {
 		x.unheard(token)
 		return
 	}
+	if x.repeat && bytes.Contains(m.Data, duplicateInProcess) {
+		// The replicas have not agreed yet on the copy that was sent before.
+		x.unheard(token)
+		return
+	}
 	if k := x.take(token); k != nil {
 		k.done(m, nil)
 	}
 }
+
+// duplicateInProcess is in the answer to a message whose id is that of one that is being stored.
+var duplicateInProcess = []byte(`"err_code":10158`)
 
 // unheard has a call sent again soon that nobody listened to, and tells of it if that
 // has been so for long: its stream may be gone.

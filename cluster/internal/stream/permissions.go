@@ -37,11 +37,13 @@ func (n Names) Permissions(role Role) (p Permissions) {
 			n.prefix+"keep.*",
 			n.prefix+"at.>",
 			n.prefix+"c.*",
-			"$JS.API.STREAM.PURGE."+results,
 			"$JS.API.CONSUMER.INFO."+tasks+".*", // up to where tasks were delivered, before one is cancelled
 		)
 		for _, s := range []string{tasks, later, dead} {
 			p.Publish = append(p.Publish, "$JS.API.STREAM.MSG.DELETE."+s)
+		}
+		for _, s := range []string{tasks, results, later} {
+			p.Publish = append(p.Publish, "$JS.API.STREAM.PURGE."+s)
 		}
 		for _, s := range []string{tasks, results, later, dead} {
 			p.Publish = append(p.Publish, "$JS.API.DIRECT.GET."+s, "$JS.API.DIRECT.GET."+s+".>")

@@ -18,6 +18,7 @@ const (
 
 	// PullExpires is for how long a server may honour a request that Forget has taken back.
 	PullExpires = pullExpires
+	pullQuiet   = 50 * time.Millisecond // without a message, until it is taken that none is on its way
 	pullLanes   = 4
 )
 
@@ -61,6 +62,8 @@ type Puller struct {
 	notUntil time.Time // no request is sent before
 	failed   bool      // Failed was called, and nothing has gone well since
 	stopped  bool
+	moved    time.Time     // when something was asked for, or came
+	moves    chan struct{} // holds one: something came after Stop
 }
 
 // pollLane is the lane for Poll.
@@ -86,6 +89,7 @@ func (c *Conn) NewPuller(config PullerConfig) (*Puller, error) {
 		conn:    c,
 		config:  config,
 		subject: "$JS.API.CONSUMER.MSG.NEXT." + config.Stream + "." + config.Consumer,
+		moves:   make(chan struct{}, 1),
 	}
 	inbox := c.Inbox()
 	for i := range p.lanes {
@@ -170,6 +174,7 @@ func (p *Puller) begin(i, n int, due time.Time, r pullRequest) {
 	p.last++
 	l.token, l.left, l.due = p.last, n, due
 	token := p.last
+	p.moved = time.Now()
 	p.mu.Unlock()
 	p.conn.sweep.watch()
 	reply := l.inbox + strconv.FormatUint(token, 36)
@@ -204,8 +209,15 @@ func (p *Puller) came(i int, m *nats.Msg) {
 	p.config.Message(message) // which may request more, so that one pull request asks for it
 	p.calls.Unlock()
 
+	now := time.Now()
 	p.mu.Lock()
-	p.failed = false
+	p.failed, p.moved = false, now
+	if p.stopped {
+		select {
+		case p.moves <- struct{}{}:
+		default:
+		}
+	}
 	l := &p.lanes[i]
 	var done func(int)
 	switch {
@@ -220,7 +232,7 @@ func (p *Puller) came(i int, m *nats.Msg) {
 		p.asked--
 		p.want--
 	}
-	p.ask(time.Now())
+	p.ask(now)
 	if done != nil {
 		p.polled(done, 0)
 	}
@@ -335,15 +347,39 @@ func (p *Puller) each(do func(i int, token uint64, due time.Time)) {
 	}
 }
 
+// quieten waits until nothing seems to be on its way.
+func (p *Puller) quieten() {
+	for p.conn.NC.IsConnected() {
+		asked := false
+		p.each(func(int, uint64, time.Time) { asked = true })
+		p.mu.Lock()
+		rest := pullQuiet - time.Since(p.moved)
+		p.mu.Unlock()
+		if !asked || rest <= 0 {
+			return
+		}
+		select {
+		case <-p.moves:
+		case <-time.After(rest):
+		}
+	}
+}
+
 // Stop asks for no more, has Message called with what is on its way, and returns when
 // no callback runs any more. A poll that is not over ends. It must not be called from
 // a callback.
+//
+// A server does not take back what it has begun to send when a subscription ends, and
+// that is delivered again when AckWait is over. So Stop waits until all that was asked for
+// has come, or nothing has for pullQuiet. To be sure that nothing is sent to nobody, call
+// it PullExpires after the last Request and Poll.
 func (p *Puller) Stop() {
 	p.mu.Lock()
 	was := p.stopped
 	p.stopped = true
 	p.mu.Unlock()
 	if !was {
+		p.quieten()
 		for i := range p.lanes {
 			// What the server sent until it took notice is still delivered.
 			if err := p.lanes[i].sub.Drain(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {

@@ -245,7 +245,7 @@ func (c *Conn) makeWorkers(ctx context.Context, l Layout) error {
 			Description:    "workers that are alive",
 			TTL:            PresenceTTL,
 			LimitMarkerTTL: PresenceTTL,
-			Storage:        jetstream.MemoryStorage,
+			Storage:        l.storage(), // in memory only it would be gone when a server starts again
 			Replicas:       cmp.Or(l.Replicas, 1),
 		})
 		if errors.Is(err, jetstream.ErrBucketExists) {

@@ -1,0 +1,150 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/futures-go/futures/cluster/internal/stream"
+)
+
+// peerOptions returns what to start three nodes of a cluster with. Their routes are
+// known before they listen, so their ports are chosen here.
+func peerOptions(t testing.TB) (all [3]ServerOptions) {
+	t.Helper()
+	var routes []string
+	for range all {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		routes = append(routes, l.Addr().String())
+		defer func() { _ = l.Close() }() // after all are chosen, so that they differ
+	}
+	for i := range all {
+		all[i] = ServerOptions{
+			Name:       fmt.Sprint("node", i),
+			StoreDir:   t.TempDir(),
+			Durability: Process,
+			Listen:     "127.0.0.1:0",
+			Peers:      &Peers{Name: "test", Listen: routes[i], Routes: routes, User: "node", Password: "secret"},
+			Logger:     quiet,
+		}
+	}
+	return all
+}
+
+// TestPeers has three nodes keep what was stored while each of them is away once, and
+// take more when two are there.
+func TestPeers(t *testing.T) {
+	options := peerOptions(t)
+	var nodes [len(options)]*Server
+	var urls []string
+	for i := range nodes {
+		nodes[i] = startServer(t, options[i])
+		urls = append(urls, nodes[i].URL())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*serverPatience)
+	defer cancel()
+	conn := connectTo(t, Connection{URL: strings.Join(urls, ",")}, stream.Client)
+	if err := conn.Setup(ctx, stream.Layout{Replicas: 3, Queues: []string{"q"}}); err != nil {
+		t.Fatal(err)
+	}
+	publisher, err := conn.NewPublisher()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const each = 50
+	outcomes := make(chan error, 10*each)
+	sent := 0
+	more := func() {
+		t.Helper()
+		for range each {
+			sent++
+			err := publisher.Publish(conn.Names.Task("q", 1, "me", uint64(sent), -1), fmt.Sprint(sent), nil, []byte("x"), func(_ uint64, err error) { outcomes <- err })
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range each {
+			if err := within(t, outcomes); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	more()
+	for i := range nodes {
+		if err := nodes[i].Close(); err != nil {
+			t.Error(err)
+		}
+		more() // with two of three
+		nodes[i] = startServer(t, options[i])
+		// The next one may go only when this one has what it missed.
+		for !caughtUp(ctx, conn) {
+			select {
+			case <-time.After(20 * time.Millisecond):
+			case <-ctx.Done():
+				t.Fatalf("node %d does not catch up", i)
+			}
+		}
+	}
+
+	come := make(chan *stream.Message, 10*each)
+	puller, err := conn.NewPuller(stream.PullerConfig{
+		Stream: conn.Names.Tasks(), Consumer: conn.Names.Consumer("q", 1),
+		Message: func(m *stream.Message) { come <- m },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer puller.Stop()
+	puller.Request(sent + 1)
+	seen := make(map[string]bool)
+	for len(seen) < sent {
+		m := within(t, come)
+		if seen[m.Subject] {
+			t.Errorf("%s has come again", m.Subject)
+		}
+		seen[m.Subject] = true
+		if err := m.AckSync(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// caughtUp reports whether all replicas of the tasks have everything.
+func caughtUp(ctx context.Context, conn *stream.Conn) bool {
+	s, err := conn.JS.Stream(ctx, conn.Names.Tasks())
+	if err != nil || s.CachedInfo().Cluster == nil || s.CachedInfo().Cluster.Leader == "" {
+		return false
+	}
+	replicas := s.CachedInfo().Cluster.Replicas
+	for _, r := range replicas {
+		if !r.Current || r.Offline {
+			return false
+		}
+	}
+	return len(replicas) == 2
+}
+
+// TestPeerRefused has a node with the wrong password stay alone.
+func TestPeerRefused(t *testing.T) {
+	options := peerOptions(t)
+	options[1].Peers.Password = "guessed"
+	first := startServer(t, options[0])
+	startServer(t, options[1])
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	conn, err := Connection{URL: first.URL()}.connect(ctx, stream.Client, quiet)
+	if err == nil {
+		conn.Close()
+		t.Fatal("two nodes of three found each other with different passwords")
+	}
+	if !strings.Contains(err.Error(), "no leader") || !errors.Is(err, context.DeadlineExceeded) {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,144 @@
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/futures-go/futures"
+)
+
+// A load is tasks that are submitted all the time.
+type load struct {
+	t       *testing.T
+	pool    *Pool
+	file    string
+	next    atomic.Int64 // number of the next task
+	callers sync.WaitGroup
+	stop    context.CancelFunc
+}
+
+// loaded starts so many callers, each of which submits tasks and waits for them: short ones of a
+// chunk, and now and then one that takes some milliseconds. All that they get must be right.
+func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load {
+	ctx, stop := context.WithCancel(t.Context())
+	l := &load{t: t, pool: p, file: newNotes(t), stop: stop}
+	for range callers {
+		l.callers.Go(func() {
+			for ctx.Err() == nil {
+				n := int(l.next.Add(1)) - 1
+				var work time.Duration
+				if rand.IntN(20) == 0 {
+					work = time.Duration(rand.IntN(5)) * time.Millisecond
+				}
+				f := note.Submit(t.Context(), p, noting{l.file, n, work}, options...)
+				if v, err := f.Result(t.Context()); v != noted(n) || err != nil {
+					t.Errorf("task %d: %v, %v", n, v, err)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() { stop(); l.callers.Wait() })
+	return l
+}
+
+// goesOn waits until so many more tasks were done by each of the callers, on average.
+func (l *load) goesOn(tasks int64) {
+	l.t.Helper()
+	want := l.next.Load() + tasks
+	eventually(l.t, fmt.Sprintf("%d more tasks", tasks), func() bool { return l.next.Load() >= want })
+}
+
+// end ends the callers, and returns what became of all tasks.
+func (l *load) end() []runsOf {
+	l.t.Helper()
+	l.stop()
+	l.callers.Wait()
+	return readNotes(l.t, l.file, int(l.next.Load()))
+}
+
+// eventually waits for a state for as long as faults may take.
+func eventually(t testing.TB, what string, there func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(faultPatience); !there(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited for %s for %v", what, faultPatience)
+		}
+	}
+}
+
+// again counts the tasks that ran more than once, and reports those that did not run.
+func runAgain(t *testing.T, all []runsOf) (again int) {
+	t.Helper()
+	for n, r := range all {
+		if r.ended == 0 {
+			t.Errorf("task %d has begun %d times, and never ended", n, r.begun)
+		}
+		again += max(0, r.begun-1)
+	}
+	return again
+}
+
+// TestServerKilled: a server that is killed and started again on its files has lost nothing that
+// it had acknowledged. Client and workers go on by themselves, and all futures resolve (CL2).
+func TestServerKilled(t *testing.T) {
+	for _, disk := range []bool{false, true} {
+		t.Run(map[bool]string{false: "process", true: "disk"}[disk], func(t *testing.T) {
+			ctx, m := t.Context(), newMeeting(t)
+			s := playServerProcess(t, part{Disk: disk})
+			p := client(t, Options{Connection: Connection{URL: s.url()}})
+			for range 2 {
+				play(t, "faults.worker", part{URL: s.url(), Workers: 3, Lease: 2 * shortLease})
+			}
+			held := meet.Submit(ctx, p, m.at("held"))
+			visit := m.await("held")
+			idle := Options{Connection: Connection{URL: s.url()}, QueueName: "idle"}
+			waiting := client(t, idle)
+			var acknowledged []*futures.Future[int]
+			for n := range 100 {
+				acknowledged = append(acknowledged, twice.Submit(ctx, waiting, n))
+			}
+			if err := waiting.Flush(ctx); err != nil {
+				t.Fatal(err)
+			}
+			later := twice.Submit(ctx, waiting, 1000, futures.Delay(time.Second))
+			if _, err := waiting.ID(ctx, later); err != nil {
+				t.Fatal(err)
+			}
+
+			l := loaded(t, p, 20)
+			for range 3 {
+				l.goesOn(200)
+				time.Sleep(rand.N(20 * time.Millisecond)) // the moment is any
+				s.kill()
+				s.start(t)
+			}
+			l.goesOn(200)
+			all := l.end()
+			t.Logf("%d tasks, %d second runs", len(all), runAgain(t, all))
+			if n := len(m.door("held")); n != 0 {
+				t.Errorf("what was running was begun %d times more", n)
+			}
+			visit.leave("still there")
+			if v, err := held.Result(ctx); v != "still there" || err != nil {
+				t.Errorf("what was running: %q, %v", v, err)
+			}
+			play(t, "faults.worker", part{URL: s.url(), Queue: "idle", Workers: 1})
+			for n, f := range acknowledged {
+				if v, err := f.Result(ctx); v != 2*n || err != nil {
+					t.Errorf("acknowledged before: %d: %v, %v", n, v, err)
+				}
+			}
+			if v, err := later.Result(ctx); v != 2000 || err != nil {
+				t.Errorf("delayed: %v, %v", v, err)
+			}
+			if letters := lettersOf(t, p); len(letters) != 0 {
+				t.Errorf("dead letters: %v", letters)
+			}
+		})
+	}
+}
