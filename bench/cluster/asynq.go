@@ -47,19 +47,24 @@ func findAsynq(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	redis, err := findRedis(ctx)
+	return version + ", Redis " + redis, err
+}
+
+// findRedis returns the version of redis-server, which must know BLMPOP.
+func findRedis(ctx context.Context) (version string, err error) {
 	line, err := harness.Program("redis-server", "--version")(ctx)
 	if err != nil {
 		return "", err
 	}
-	var redis string
-	var major int
-	if _, err := fmt.Sscanf(line, "Redis server v=%s", &redis); err != nil {
+	if _, err := fmt.Sscanf(line, "Redis server v=%s", &version); err != nil {
 		return "", fmt.Errorf("a redis-server of unknown version: %s", line)
 	}
-	if _, err := fmt.Sscanf(redis, "%d.", &major); err != nil || major < 7 {
-		return "", fmt.Errorf("redis-server is %s, older than 7", redis)
+	var major int
+	if _, err := fmt.Sscanf(version, "%d.", &major); err != nil || major < 7 {
+		return "", fmt.Errorf("redis-server is %s, older than 7", version)
 	}
-	return version + ", Redis " + redis, nil
+	return version, nil
 }
 
 // installRedis gets Debian's package, without starting its service.
