@@ -26,8 +26,8 @@ type orders struct {
 	URL     string // of the server of a worker
 	Slots   int    // how many tasks a worker runs at the same time; 0 for any
 	Name    string // of a server
-	Dir     string // of a server
-	Sync    bool   // of a server
+	Dir     string // of a server, or of the database of a worker
+	Sync    bool   // likewise
 	Peer    string // a server's address for others
 	Routes  []string
 	LeaseMS int
@@ -42,6 +42,7 @@ var roles = map[string]func(ctx context.Context, o orders, ready func(url string
 	"nats-worker":    workNATS,
 	"grouped-worker": workGrouped,
 	"asynq-worker":   workAsynq,
+	"river-worker":   workRiver,
 }
 
 // serve plays the role for which this process was started, if there is one.
