@@ -54,7 +54,7 @@ func playClient(ctx context.Context, p part) error {
 // TestClientKilled: the ids that a client has asked for give its tasks back in another program,
 // wherever they are by then.
 func TestClientKilled(t *testing.T) {
-	ctx := t.Context()
+	ctx := patient(t)
 	s, m := served(t, ServerOptions{}), newMeeting(t)
 	worker := part{URL: s.URL(), Workers: 8, Lease: shortLease}
 	loser := play(t, "faults.worker", worker)
@@ -138,7 +138,7 @@ func TestClientKilled(t *testing.T) {
 
 // TestResultExpires: an id is unknown once the time has passed for which results are kept.
 func TestResultExpires(t *testing.T) {
-	ctx := t.Context()
+	ctx := patient(t)
 	s := newServer(t, ServerOptions{})
 	o := on(s)
 	o.ResultTTL = time.Second

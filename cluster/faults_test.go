@@ -42,7 +42,7 @@ func served(t *testing.T, o ServerOptions) *Server {
 func TestWorkerKilled(t *testing.T) {
 	for _, processes := range []bool{false, true} {
 		t.Run(fmt.Sprintf("processes=%t", processes), func(t *testing.T) {
-			ctx := t.Context()
+			ctx := patient(t)
 			s, m := served(t, ServerOptions{}), newMeeting(t)
 			p := client(t, on(s))
 			worker := part{URL: s.URL(), Workers: 8, Lease: shortLease, Processes: processes}
@@ -100,7 +100,7 @@ func TestWorkerKilled(t *testing.T) {
 // TestTwoWorkersKilled: a task without a policy may lose one worker. With the second it
 // fails, and is a dead letter that can be queued again (CL2, CL3).
 func TestTwoWorkersKilled(t *testing.T) {
-	ctx := t.Context()
+	ctx := patient(t)
 	s, m := served(t, ServerOptions{}), newMeeting(t)
 	p := client(t, on(s))
 	worker := part{URL: s.URL(), Workers: 1, Lease: shortLease}

@@ -3,24 +3,106 @@ package cluster
 import (
 	"fmt"
 	"net"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
-// playNodes starts three nodes of a cluster, each a process, and returns what starts them
-// again.
-func playNodes(t *testing.T) (nodes [3]*process, parts [3]part, urls string) {
+// nodes are those of a cluster, each a process.
+type nodes struct {
+	parts     []part
+	processes []*process
+	url       string // of all, when they were started first
+}
+
+func playNodes(t *testing.T) *nodes {
 	t.Helper()
+	n := &nodes{parts: make([]part, 3)}
 	var routes []string
-	for range nodes { // all know all before they are there
+	var listeners []net.Listener
+	for range n.parts { // all know all before they are there
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
 		}
-		routes = append(routes, l.Addr().String())
-		defer func() { _ = l.Close() }()
+		routes, listeners = append(routes, l.Addr().String()), append(listeners, l)
 	}
-	for i := range parts {
-		parts[i] = part{Name: fmt.Sprint("node", i), Dir: t.TempDir(), Listen: "127.0.0.1:0", Route: routes[i], Routes: routes}
+	for i := range n.parts {
+		n.parts[i] = part{Name: fmt.Sprint("node", i), Dir: t.TempDir(), Listen: "127.0.0.1:0", Route: routes[i], Routes: routes}
 	}
-	return nodes, parts, urls
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+	var urls []string
+	for _, p := range n.parts {
+		n.processes = append(n.processes, play(t, "faults.server", p))
+	}
+	for _, p := range n.processes {
+		urls = append(urls, p.line())
+	}
+	n.url = strings.Join(urls, ",")
+	return n
+}
+
+// kill kills a node.
+func (n *nodes) kill(i int) { n.processes[i].kill() }
+
+// restart starts a node again that was killed.
+func (n *nodes) restart(t *testing.T, i int) {
+	t.Helper()
+	n.processes[i] = play(t, "faults.server", n.parts[i])
+	n.processes[i].line()
+}
+
+// leader returns the number of the node that leads a stream.
+func (n *nodes) leader(t *testing.T, conn *stream.Conn, name string) (leader int) {
+	t.Helper()
+	eventually(t, "a leader", func() bool {
+		s, err := conn.JS.Stream(t.Context(), name)
+		if err != nil || s.CachedInfo().Cluster == nil {
+			return false
+		}
+		leader = slices.IndexFunc(n.parts, func(p part) bool { return p.Name == s.CachedInfo().Cluster.Leader })
+		return leader >= 0
+	})
+	return leader
+}
+
+// TestNodeKilled: with three replicas one of three nodes may be killed at any time, whichever it
+// is: what was stored is there, and everything goes on (CL2).
+func TestNodeKilled(t *testing.T) {
+	ctx, m := patient(t), newMeeting(t)
+	n := playNodes(t)
+	p := client(t, Options{Connection: Connection{URL: n.url}, Replicas: 3})
+	for range 2 {
+		play(t, "faults.worker", part{URL: n.url, Workers: 3, Lease: 4 * shortLease})
+	}
+	held := meet.Submit(ctx, p, m.at("held"))
+	visit := m.await("held")
+
+	l := loaded(t, p, 10)
+	names := p.conn.Names
+	for _, stream := range []string{names.Tasks(), names.Results()} {
+		l.goesOn(100)
+		leads := n.leader(t, p.conn, stream)
+		n.kill(leads)
+		l.goesOn(100) // with two of three
+		n.restart(t, leads)
+		eventually(t, "the node to have what it missed", func() bool { return caughtUp(ctx, p.conn) })
+	}
+	l.goesOn(100)
+	all := l.end()
+	t.Logf("%d tasks, %d second runs", len(all), runAgain(t, all))
+	if again := m.again("held"); again != 0 {
+		t.Errorf("what was running was begun %d times more", again)
+	}
+	visit.leave("still there")
+	if v, err := held.Result(ctx); v != "still there" || err != nil {
+		t.Errorf("what was running: %q, %v", v, err)
+	}
+	if letters := lettersOf(t, p); len(letters) != 0 {
+		t.Errorf("dead letters: %v", letters)
+	}
 }

@@ -19,7 +19,7 @@ import (
 
 // faultPatience bounds the waits of the tests of faults: leases must end, processes start and
 // nodes elect leaders, on a machine that is busy.
-const faultPatience = 30 * time.Second
+const faultPatience = 15 * time.Second
 
 // A part is what a process of this binary is told to play.
 type part struct {
@@ -104,6 +104,13 @@ func playWorker(ctx context.Context, p part) error {
 	return Serve(ctx, o)
 }
 
+// patient returns a context for all that a test waits for.
+func patient(t testing.TB) context.Context {
+	ctx, stop := context.WithTimeout(t.Context(), 3*faultPatience)
+	t.Cleanup(stop)
+	return ctx
+}
+
 func (p *part) connection() Connection { return Connection{URL: p.URL, Namespace: p.Namespace} }
 
 // A process plays a part.
@@ -148,7 +155,12 @@ func play(t testing.TB, role string, p part) *process {
 			a.lines <- in.Text()
 		}
 	}()
-	t.Cleanup(a.kill)
+	t.Cleanup(func() {
+		a.kill()
+		if text := a.wrote.String(); t.Failed() && text != "" {
+			t.Logf("%s, process %d: %v: %s", role, a.pid(), a.ended, text)
+		}
+	})
 	return a
 }
 

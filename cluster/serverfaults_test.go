@@ -25,7 +25,8 @@ type load struct {
 // loaded starts so many callers, each of which submits tasks and waits for them: short ones of a
 // chunk, and now and then one that takes some milliseconds. All that they get must be right.
 func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load {
-	ctx, stop := context.WithCancel(t.Context())
+	in := patient(t)
+	ctx, stop := context.WithCancel(in)
 	l := &load{t: t, pool: p, file: newNotes(t), stop: stop}
 	for range callers {
 		l.callers.Go(func() {
@@ -35,8 +36,8 @@ func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load
 				if rand.IntN(20) == 0 {
 					work = time.Duration(rand.IntN(5)) * time.Millisecond
 				}
-				f := note.Submit(t.Context(), p, noting{l.file, n, work}, options...)
-				if v, err := f.Result(t.Context()); v != noted(n) || err != nil {
+				f := note.Submit(in, p, noting{l.file, n, work}, options...)
+				if v, err := f.Result(in); v != noted(n) || err != nil {
 					t.Errorf("task %d: %v, %v", n, v, err)
 				}
 			}
@@ -88,11 +89,11 @@ func runAgain(t *testing.T, all []runsOf) (again int) {
 func TestServerKilled(t *testing.T) {
 	for _, disk := range []bool{false, true} {
 		t.Run(map[bool]string{false: "process", true: "disk"}[disk], func(t *testing.T) {
-			ctx, m := t.Context(), newMeeting(t)
+			ctx, m := patient(t), newMeeting(t)
 			s := playServerProcess(t, part{Disk: disk})
 			p := client(t, Options{Connection: Connection{URL: s.url()}})
 			for range 2 {
-				play(t, "faults.worker", part{URL: s.url(), Workers: 3, Lease: 2 * shortLease})
+				play(t, "faults.worker", part{URL: s.url(), Workers: 3, Lease: shortLease})
 			}
 			held := meet.Submit(ctx, p, m.at("held"))
 			visit := m.await("held")
