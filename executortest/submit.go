@@ -122,7 +122,7 @@ func (s *suite) submit(t *testing.T) {
 			for i, priority := range []int{-1, 0, 5, 0, 5, -1} {
 				fs = append(fs, echo.Submit(ctx, ex, i, futures.Priority(priority)))
 			}
-			inLine(t, ctx, ex)
+			s.inLine(t, ctx, ex)
 			m.release("hold")
 			hold.Result(ctx)
 			next := []int{2, 4, 1, 3, 0, 5}
