@@ -33,9 +33,8 @@ func InLine(ctx context.Context, ex futures.Executor) error {
 }
 
 func (p *Pool) inLine(ctx context.Context) (bool, error) {
-	var counted int64
-	var delivered [stream.Levels]uint64
-	for level := range delivered {
+	var counted, withWorkers int64
+	for level := range stream.Levels {
 		names := p.conn.Names
 		data, err := p.conn.Call(ctx, "$JS.API.CONSUMER.INFO."+names.Tasks()+"."+names.Consumer(p.opts.QueueName, level), nil)
 		if err != nil {
@@ -44,15 +43,12 @@ func (p *Pool) inLine(ctx context.Context) (bool, error) {
 		var info struct {
 			Pending    int64 `json:"num_pending"`
 			AckPending int64 `json:"num_ack_pending"`
-			Delivered  struct {
-				Stream uint64 `json:"stream_seq"`
-			} `json:"delivered"`
 		}
 		if err := json.Unmarshal(data, &info); err != nil {
 			return false, err
 		}
 		counted += info.Pending + info.AckPending
-		delivered[level] = info.Delivered.Stream
+		withWorkers += info.AckPending
 	}
 	if want := p.outstanding.Load(); counted > want {
 		return false, fmt.Errorf("%d tasks on the server, %d of this pool", counted, want)
@@ -63,7 +59,7 @@ func (p *Pool) inLine(ctx context.Context) (bool, error) {
 	p.feed.Lock()
 	for _, c := range p.chunks {
 		for _, j := range c.jobs {
-			if j != nil && c.sequence <= delivered[c.lane.level] {
+			if j != nil {
 				refs.Refs = append(refs.Refs, envelope.Ref{Chunk: c.number, Index: int(j.index)})
 			}
 		}
@@ -71,12 +67,11 @@ func (p *Pool) inLine(ctx context.Context) (bool, error) {
 	p.feed.Unlock()
 	for _, r := range refs.Refs {
 		one := envelope.Refs{Client: p.client, Refs: []envelope.Ref{r}}
-		within, cancel := context.WithTimeout(ctx, time.Second)
-		_, err := p.conn.NC.RequestWithContext(within, p.conn.Names.Have(), envelope.AppendHave(nil, &one))
-		cancel()
-		if err != nil {
-			return false, ctx.Err() // nobody has it yet
+		within, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+		if _, err := p.conn.NC.RequestWithContext(within, p.conn.Names.Have(), envelope.AppendHave(nil, &one)); err == nil {
+			withWorkers--
 		}
+		cancel()
 	}
-	return true, nil
+	return withWorkers == 0, ctx.Err()
 }

@@ -45,7 +45,8 @@ type Config struct {
 	Priorities bool
 
 	// InLine returns when all that was submitted is where workers take tasks from, and they
-	// know of it. Nil if that is so when Submit returns.
+	// know of it. Nil if that is so when Submit returns. Where it is not, tasks of the same
+	// priority need not keep their order.
 	InLine func(ctx context.Context, ex futures.Executor) error
 }
 
