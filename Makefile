@@ -4,12 +4,13 @@
 MODULES  := $(shell go list -m -f '{{.Dir}}')
 CROSS    := linux/arm64 darwin/arm64 windows/amd64
 FUZZTIME ?= 20s
+SOAK     ?= 10m
 BENCH    ?= .
 COUNT    ?= 1
 
-.PHONY: check test race assert storm lint tools tidy cross fuzz bench bench-once examples
+.PHONY: check test race assert storm soak lint tools tidy cross fuzz bench bench-once examples
 
-# What CI runs: everything below but bench.
+# What CI runs: everything below but soak and bench.
 check:
 	bash .ci/run
 
@@ -23,9 +24,15 @@ race:
 assert:
 	go test -tags futures_assert ./...
 
-# The storm of procpool at its full size: a million tasks and at least 500 kills.
+# The storms at their full sizes: a million tasks in worker processes and at least 500 kills, and
+# 100,000 on a cluster whose workers are killed.
 storm:
 	FUTURES_STORM=1000000 go test -count=1 -run '^TestStorm$$' ./procpool
+	FUTURES_STORM=100000 go test -count=1 -run '^TestStorm$$' ./cluster
+
+# A cluster under full load for a while: memory, files and goroutines must not grow.
+soak:
+	FUTURES_SOAK=$(SOAK) go test -count=1 -v -timeout 0 -run '^TestSoak$$' ./cluster
 
 # errcheck leaves out tests, and executortest, which is nothing else.
 lint: tools

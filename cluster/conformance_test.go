@@ -16,7 +16,7 @@ import (
 
 // TestConformance runs the suite on a pool with a server and workers of its own.
 func TestConformance(t *testing.T) {
-	conformance(t, func(t testing.TB, o cluster.Options) *cluster.Pool { return open(t, o) })
+	conformance(t, true, func(t testing.TB, o cluster.Options) *cluster.Pool { return open(t, o) })
 }
 
 // TestConformanceOverTCP runs the suite on pools that share a server, each with a queue and
@@ -28,7 +28,7 @@ func TestConformanceOverTCP(t *testing.T) {
 	}
 	defer s.Close()
 	pools := 0
-	conformance(t, func(t testing.TB, o cluster.Options) *cluster.Pool {
+	conformance(t, true, func(t testing.TB, o cluster.Options) *cluster.Pool {
 		pools++
 		o.URL, o.QueueName = s.URL(), fmt.Sprintf("q%d", pools)
 		o.Workers = max(1, o.Workers)
@@ -55,13 +55,13 @@ func TestConformanceOverTCP(t *testing.T) {
 	}
 }
 
-func conformance(t *testing.T, open func(testing.TB, cluster.Options) *cluster.Pool) {
+func conformance(t *testing.T, priorities bool, open func(testing.TB, cluster.Options) *cluster.Pool) {
 	executortest.Run(t, executortest.Config{
 		New: func(t testing.TB, o executortest.Options) futures.Executor {
 			return open(t, cluster.Options{Workers: o.Workers, Queue: o.Queue, RejectWhenFull: o.RejectWhenFull})
 		},
 		Rejects:    true,
-		Priorities: true,
+		Priorities: priorities,
 	})
 }
 

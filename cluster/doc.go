@@ -61,8 +61,13 @@
 //
 // CL8: what a client keeps is bounded by Options.Queue and by what runs.
 //
-// Not promised: that a function runs once only, where its worker was lost; order; and, with
-// more than one server, that a task whose Cancel returned true had not just begun.
+// Not promised: that a function runs once only, where its worker was lost, or where a server
+// ended that had not yet written down what workers had acknowledged, as one does that is killed:
+// then tasks of its last moments may run again, also those that may lose no worker; that a
+// task that may lose no worker is no dead letter where it was done, and its worker was lost before
+// it could say so; that a result survives its worker while the server has no storage left
+// for it; order; and, with more than one server, that what is urgent and has just been stored comes
+// first, and that a task whose Cancel returned true had not just begun.
 //
 // # What client and worker say to each other
 //

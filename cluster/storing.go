@@ -95,6 +95,11 @@ func (m *message) resultStored(_ uint64, err error) {
 		w.settled(m)
 	default:
 		w.log.Warn("cluster: a result is not stored yet", "worker", w.opts.Name, "client", m.task.Client, "err", err)
+		if stream.IsStorage(err) {
+			// Tasks take all the room, and none would ever end: this one gives its place. Until the
+			// result is stored it is here, and where its client has heard it.
+			_ = m.from.Ack()
+		}
 		w.mu.Lock()
 		m.retryAt = w.now() + int64(storeAgain)
 		w.mu.Unlock()

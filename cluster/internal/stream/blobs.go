@@ -32,7 +32,12 @@ func (c *Conn) PutBlob(ctx context.Context, name string, data []byte) error {
 		}
 	})
 	if err != nil {
-		c.RemoveBlob(name, func(uint64, error) {}) // its time to live does it too
+		removed := make(chan struct{})
+		c.RemoveBlob(name, func(uint64, error) { close(removed) }) // its time to live does it too
+		select {
+		case <-removed:
+		case <-ctx.Done():
+		}
 		return fmt.Errorf("%s: %s: %d bytes are not stored: %w", c.where, c.Names.Blobs(), len(data), err)
 	}
 	return nil

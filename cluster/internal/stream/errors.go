@@ -39,6 +39,10 @@ type APIError struct {
 }
 
 func (e *APIError) Error() string {
+	switch e.ErrCode {
+	case CodeResources, CodeStorageResources, CodeMemoryResources:
+		return fmt.Sprintf("%s: its storage is full: %s (error %d)", e.Where, e.Description, e.ErrCode)
+	}
 	return fmt.Sprintf("%s: %s (error %d)", e.Where, e.Description, e.ErrCode)
 }
 

@@ -45,6 +45,7 @@ type exchange struct {
 	pending map[uint64]*call
 	last    uint64 // token
 	closed  bool
+	refused error // the user may not have answers, as the server has said since it was connected
 
 	complained time.Time // when it was last told that nobody listens
 }
@@ -73,9 +74,12 @@ func (x *exchange) send(subject string, header nats.Header, data []byte, wait ti
 	k := &call{done: done, begun: now, due: now.Add(wait), wait: wait}
 	k.msg = nats.Msg{Subject: subject, Header: header, Data: data}
 	x.mu.Lock()
-	if x.closed {
-		x.mu.Unlock()
-		return ErrClosed
+	if x.closed || x.refused != nil {
+		defer x.mu.Unlock()
+		if x.closed {
+			return ErrClosed
+		}
+		return x.refused
 	}
 	x.last++
 	k.token = x.last
@@ -179,6 +183,9 @@ func (x *exchange) outstanding(selected func(*call) bool) []*call {
 
 // resend sends all again, after a reconnection.
 func (x *exchange) resend() {
+	x.mu.Lock()
+	x.refused = nil
+	x.mu.Unlock()
 	if x.repeat {
 		x.again(x.outstanding(func(*call) bool { return true }))
 	}
@@ -229,9 +236,16 @@ func (x *exchange) sweep(now time.Time) (more bool) {
 	return true
 }
 
-// fail ends the calls of a subject.
+// fail ends the calls of a subject that the user may not send to. If it is that of the
+// answers it ends all, and those that follow.
 func (x *exchange) fail(subject string, err error) {
-	for _, k := range x.outstanding(func(k *call) bool { return k.msg.Subject == subject }) {
+	answers := subject == x.prefix+"*"
+	if answers {
+		x.mu.Lock()
+		x.refused = err
+		x.mu.Unlock()
+	}
+	for _, k := range x.outstanding(func(k *call) bool { return answers || k.msg.Subject == subject }) {
 		if x.take(k.token) != nil {
 			k.done(nil, err)
 		}
