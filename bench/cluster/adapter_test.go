@@ -36,7 +36,7 @@ func (l local) submit(_ context.Context, _ string, b []byte) (future, error) {
 func (l local) flush(context.Context) error { return nil }
 func (l local) close() error                { return nil }
 
-func (l local) addWorker() (*os.Process, error) { return os.FindProcess(os.Getpid()) }
+func (l local) addWorker(int) (*os.Process, error) { return os.FindProcess(os.Getpid()) }
 
 // TestWrongWork: a system that returns something else, or an error, fails at every
 // question.

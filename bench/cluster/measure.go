@@ -141,7 +141,7 @@ func (a adapter) queuedMemory(ctx context.Context, p harness.Params) ([]float64,
 			return nil, err
 		}
 		bytes := max(0, float64(liveBytes())-float64(before)) / float64(p.Tasks)
-		if _, err := c.(staffed).addWorker(); err != nil {
+		if _, err := c.(staffed).addWorker(0); err != nil {
 			return nil, err
 		}
 		payload := pattern(small)

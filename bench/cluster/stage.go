@@ -34,10 +34,10 @@ func (st *stage) start(o orders) (*actor, error) {
 	return a, err
 }
 
-// addWorker starts a worker that runs one task at a time.
-func (st *stage) addWorker() (*os.Process, error) {
+// addWorker starts a worker that runs so many tasks at a time; 0 for any number.
+func (st *stage) addWorker(slots int) (*os.Process, error) {
 	o := st.brief
-	o.Slots = 1
+	o.Slots = slots
 	a, err := st.start(o)
 	if err != nil {
 		return nil, err
