@@ -61,7 +61,7 @@ func TestSoak(t *testing.T) {
 	s := playServerProcess(t, part{})
 	var workers []*process
 	for range 2 {
-		workers = append(workers, play(t, "faults.worker", part{URL: s.url(), Workers: 4, Lease: shortLease}))
+		workers = append(workers, play(t, "faults.worker", part{URL: s.url(), Workers: 4}))
 	}
 	p := client(t, Options{Connection: Connection{URL: s.url()}, Queue: 4096})
 	ctx, stop := context.WithCancel(t.Context())

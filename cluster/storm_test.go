@@ -23,7 +23,7 @@ import (
 //
 // FUTURES_STORM is how many tasks there are: CI has 100000.
 func TestStorm(t *testing.T) {
-	tasks := 3000
+	tasks := 5000
 	if n, err := strconv.Atoi(os.Getenv("FUTURES_STORM")); err == nil {
 		tasks = n
 	}
@@ -36,7 +36,7 @@ func TestStorm(t *testing.T) {
 	o.Queue = 2048
 	p := client(t, o)
 	file := newNotes(t)
-	killed := killing(t, part{URL: s.URL(), Workers: 4, Lease: shortLease}, rand.New(rand.NewPCG(seed, 1)))
+	killed, one := killing(t, part{URL: s.URL(), Workers: 4, Lease: shortLease}, rand.New(rand.NewPCG(seed, 1)))
 
 	began := time.Now()
 	results := make([]stormResult, tasks)
@@ -48,6 +48,12 @@ func TestStorm(t *testing.T) {
 			var window []*futures.Future[int]
 			var numbers []int
 			for n := g; n < tasks; n += goroutines {
+				if n >= tasks/2 {
+					select { // as fast as the machine may be
+					case <-one:
+					case <-ctx.Done():
+					}
+				}
 				r, in, options := &results[n], noting{file, n, 0}, []futures.Option(nil)
 				if random.IntN(100) == 0 {
 					in.Work = time.Duration(random.IntN(10)) * time.Millisecond
@@ -127,25 +133,27 @@ func (r *stormResult) check(t *testing.T, n int, runs runsOf) (crashed bool) {
 
 // killing keeps two workers more than there are processors, and kills one of them, each time
 // another one, until killed is called, which returns how many it was and leaves the rest at
-// work.
-func killing(t *testing.T, worker part, random *rand.Rand) (killed func() int) {
+// work. One is closed when it has killed the first.
+func killing(t *testing.T, worker part, random *rand.Rand) (killed func() int, one <-chan struct{}) {
 	var workers []*process
 	for range runtime.GOMAXPROCS(0) + 2 {
 		workers = append(workers, play(t, "faults.worker", worker))
 	}
-	quit, kills := make(chan struct{}), 0
+	quit, first, kills := make(chan struct{}), make(chan struct{}), 0
 	var gone sync.WaitGroup
 	gone.Go(func() {
 		for {
 			select {
 			case <-quit:
 				return
-			case <-time.After(100*time.Millisecond + time.Duration(random.IntN(400))*time.Millisecond):
+			case <-time.After(time.Duration(10+random.IntN(100)) * time.Millisecond):
 			}
 			i := random.IntN(len(workers))
 			workers[i].kill()
+			if kills++; kills == 1 {
+				close(first)
+			}
 			workers[i] = play(t, "faults.worker", worker)
-			kills++
 		}
 	})
 	stop := sync.OnceFunc(func() {
@@ -153,5 +161,5 @@ func killing(t *testing.T, worker part, random *rand.Rand) (killed func() int) {
 		gone.Wait()
 	})
 	t.Cleanup(stop)
-	return func() int { stop(); return kills }
+	return func() int { stop(); return kills }, first
 }
