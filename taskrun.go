@@ -217,13 +217,18 @@ func (t *Task) Refuse(err error) bool {
 
 // Cancel stops the task with all that its executor can do: see Future.Cancel.
 func (t *Task) Cancel() bool {
+	asked := false // it was Pending, as far as this program knew
 	for {
 		phase := t.phase.Load()
 		switch {
 		case phase&phaseMask == phaseDone || phase&phaseMask == phaseClaimed:
 			<-t.doneChan() // a cancelled future is done: its resolver is at most a few instructions away
+			if asked && phase&flagStarted != 0 {
+				return false // its host had it stopped before it said that it had begun
+			}
 			return State(phase>>outcomeShift&0xff) == Cancelled
 		case phase&phaseMask == phasePending:
+			asked = true
 			if t.cancelPending(ErrCancelled) {
 				return true
 			}

@@ -23,7 +23,7 @@ import (
 // commandVariable makes a process of the test binary the command, with arguments.
 const commandVariable = "BENCH_TEST_COMMAND"
 
-var heavy = flag.Bool("heavy", false, "ask also the peers that take seconds to start")
+var heavy = flag.Bool("heavy", false, "ask also the peers that take seconds to start, and what takes seconds to set up")
 
 func TestMain(m *testing.M) {
 	procpool.ServeIfWorker()
@@ -63,6 +63,9 @@ func TestEveryAdapter(t *testing.T) {
 		for _, g := range all.Groups {
 			for i := range g.Systems {
 				g.Systems[i].Heavy = false
+			}
+			for i := range g.Questions {
+				g.Questions[i].Heavy = false
 			}
 		}
 	}

@@ -176,8 +176,8 @@ func (p *Pool) take(data []byte, with *receiver) {
 		if j == nil || j.place != placeSent {
 			continue
 		}
-		if o.Kind == envelope.Cancelled && p.questions[j] != nil {
-			p.pull(j) // the result was faster than the answer
+		if o.Kind == envelope.Cancelled && o.Attempts == 0 && p.questions[j] != nil {
+			p.pull(j) // it was dropped, and the result was faster than the answer
 			continue
 		}
 		p.begin(j, worker)

@@ -62,6 +62,7 @@ func conformance(t *testing.T, priorities bool, open func(testing.TB, cluster.Op
 		},
 		Rejects:    true,
 		Priorities: priorities,
+		InLine:     cluster.InLine,
 	})
 }
 

@@ -43,6 +43,11 @@ type Config struct {
 
 	// Priorities says that the executor heeds the Priority option.
 	Priorities bool
+
+	// InLine returns when all that was submitted is where workers take tasks from, and they
+	// know of it. Nil if that is so when Submit returns. Where it is not, tasks of the same
+	// priority need not keep their order.
+	InLine func(ctx context.Context, ex futures.Executor) error
 }
 
 // Options are what the suite asks of a new executor.
@@ -86,12 +91,11 @@ func (s *suite) each(t *testing.T, name string, workers int, fn func(t *testing.
 	t.Run(name, func(t *testing.T) { fn(t, t.Context(), s.open(t, workers)) })
 }
 
-// inLine returns when all that was submitted is where workers take tasks from. An executor
-// whose Submit returns before that has a method Flush that waits for it.
-func inLine(t testing.TB, ctx context.Context, ex futures.Executor) {
+// inLine returns when all that was submitted is where workers take tasks from.
+func (s *suite) inLine(t testing.TB, ctx context.Context, ex futures.Executor) {
 	t.Helper()
-	if f, ok := ex.(interface{ Flush(context.Context) error }); ok {
-		if err := f.Flush(ctx); err != nil {
+	if s.InLine != nil {
+		if err := s.InLine(ctx, ex); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -119,17 +119,21 @@ func (s *suite) submit(t *testing.T) {
 			hold := meet.Submit(ctx, ex, m.place("hold", 1))
 			m.await("hold")
 			var fs []intFuture
-			for i, priority := range []int{-1, 0, 5, 0, 5, -1} {
+			priorities := []int{-1, 0, 5, 0, 5, -1}
+			for i, priority := range priorities {
 				fs = append(fs, echo.Submit(ctx, ex, i, futures.Priority(priority)))
 			}
-			inLine(t, ctx, ex)
+			s.inLine(t, ctx, ex)
 			m.release("hold")
 			hold.Result(ctx)
 			next := []int{2, 4, 1, 3, 0, 5}
 			i := 0
 			for f := range futures.AsCompleted(ctx, fs...) {
 				v, _ := f.Result(ctx)
-				want(t, "order", v, next[i])
+				if s.InLine == nil {
+					want(t, "order", v, next[i])
+				}
+				want(t, "priority", priorities[v], priorities[next[i]])
 				i++
 			}
 		})

@@ -47,22 +47,28 @@ func findAsynq(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	redis, err := findRedis(ctx)
+	return version + ", Redis " + redis, err
+}
+
+// findRedis returns the version of redis-server, which must know BLMPOP.
+func findRedis(ctx context.Context) (version string, err error) {
 	line, err := harness.Program("redis-server", "--version")(ctx)
 	if err != nil {
 		return "", err
 	}
-	var redis string
-	var major int
-	if _, err := fmt.Sscanf(line, "Redis server v=%s", &redis); err != nil {
+	if _, err := fmt.Sscanf(line, "Redis server v=%s", &version); err != nil {
 		return "", fmt.Errorf("a redis-server of unknown version: %s", line)
 	}
-	if _, err := fmt.Sscanf(redis, "%d.", &major); err != nil || major < 7 {
-		return "", fmt.Errorf("redis-server is %s, older than 7", redis)
+	var major int
+	if _, err := fmt.Sscanf(version, "%d.", &major); err != nil || major < 7 {
+		return "", fmt.Errorf("redis-server is %s, older than 7", version)
 	}
-	return version + ", Redis " + redis, nil
+	return version, nil
 }
 
-// installRedis gets Debian's package, without starting its service.
+// installRedis gets Debian's package. Where services are started, that starts one, which the
+// benchmark leaves alone: each run has a server of its own.
 func installRedis(ctx context.Context) error {
 	apt, err := exec.LookPath("apt-get")
 	if err != nil {
@@ -72,8 +78,7 @@ func installRedis(ctx context.Context) error {
 		return errors.New("apt-get needs root; install redis-server yourself")
 	}
 	cmd := exec.CommandContext(ctx, apt, "install", "--yes", "--no-install-recommends", "redis-server")
-	// RUNLEVEL=1 is what keeps invoke-rc.d from starting the service.
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
+	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("apt-get: %w: %s", err, out)
 	}
@@ -107,7 +112,7 @@ func (c *asynqClient) open(ctx context.Context, s site) (err error) {
 	if err != nil {
 		return err
 	}
-	c.brief.URL = address
+	c.brief.URL, c.abrupt = address, true
 	c.client = asynq.NewClient(asynq.RedisClientOpt{Addr: address})
 	within, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c.stop = stop
@@ -193,21 +198,18 @@ func (c *asynqClient) close() (err error) {
 	}
 	if c.stop != nil {
 		c.stop()
-		c.gone.Wait()
 	}
+	err = errors.Join(err, c.endActors())
 	if c.client != nil {
 		err = errors.Join(err, c.client.Close())
 	}
-	if c.rdb != nil {
-		err = errors.Join(err, c.rdb.Close())
-	}
-	for _, a := range c.actors {
-		err = errors.Join(err, a.stop())
-	}
-	c.actors = nil
-	if c.redis != nil { // workers are gone
+	if c.redis != nil {
 		err = errors.Join(err, c.redis.Process.Kill())
 		_ = c.redis.Wait() // it was killed
+	}
+	c.gone.Wait() // until Redis is gone it waits for results, for a second
+	if c.rdb != nil {
+		err = errors.Join(err, c.rdb.Close())
 	}
 	return errors.Join(err, c.clear())
 }

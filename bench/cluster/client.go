@@ -26,8 +26,9 @@ type future interface {
 
 // staffed is implemented by clients that can have workers in other processes.
 type staffed interface {
-	// addWorker starts a worker that runs one task at a time.
-	addWorker() (*os.Process, error)
+	// addWorker starts a worker that runs so many tasks at the same time, or as many as
+	// it likes if slots is 0.
+	addWorker(slots int) (*os.Process, error)
 }
 
 // A site says where server, client and workers are, and what is asked of them.

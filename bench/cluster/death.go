@@ -23,7 +23,7 @@ func (a adapter) recovery(ctx context.Context, p harness.Params) ([]float64, err
 	s := site{place: threeProcesses, lease: p.Lease, empty: true}
 	values, err := a.with(ctx, s, func(c client) ([]float64, error) {
 		file := filepath.Join(folder, "pid")
-		victim, err := c.(staffed).addWorker()
+		victim, err := c.(staffed).addWorker(1)
 		if err != nil {
 			return nil, err
 		}
@@ -35,7 +35,7 @@ func (a adapter) recovery(ctx context.Context, p harness.Params) ([]float64, err
 			return nil, errors.Join(err, fmt.Errorf("process %d has the task, not %d", pid, victim.Pid))
 		}
 		// The victim runs one task at a time, so that who answers now is the other one.
-		heir, err := c.(staffed).addWorker()
+		heir, err := c.(staffed).addWorker(1)
 		if err != nil {
 			return nil, err
 		}

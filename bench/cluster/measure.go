@@ -43,18 +43,17 @@ func (a adapter) loop(s site, tell func(round) []float64) harness.Run {
 		return a.with(ctx, s, func(c client) ([]float64, error) {
 			// The first ones make connections, and a system that looks at how long a
 			// function takes knows it then.
-			if _, err := closedLoop(ctx, c, p, p.Time/2, 4); err != nil {
+			if _, err := closedLoop(ctx, c, p, p.Time/2); err != nil {
 				return nil, err
 			}
-			r, err := closedLoop(ctx, c, p, p.Time, 2)
+			r, err := closedLoop(ctx, c, p, p.Time)
 			return tell(r), err
 		})
 	}
 }
 
-// closedLoop keeps so many tasks in flight for d; each of their callers has least of
-// them or more.
-func closedLoop(ctx context.Context, c client, p harness.Params, d time.Duration, least int) (round, error) {
+// closedLoop keeps so many tasks in flight for d; each of their callers has one or more.
+func closedLoop(ctx context.Context, c client, p harness.Params, d time.Duration) (round, error) {
 	var over atomic.Bool
 	times, errs := make([][]float64, p.InFlight), make([]error, p.InFlight)
 	var wg sync.WaitGroup
@@ -62,7 +61,7 @@ func closedLoop(ctx context.Context, c client, p harness.Params, d time.Duration
 	for g := range p.InFlight {
 		wg.Go(func() {
 			payload := pattern(p.Payload)
-			for n := 0; n < least || !over.Load(); n++ {
+			for n := 0; n == 0 || !over.Load(); n++ {
 				number(payload, g, n)
 				start := time.Now()
 				err := echo(ctx, c, payload)
@@ -142,7 +141,7 @@ func (a adapter) queuedMemory(ctx context.Context, p harness.Params) ([]float64,
 			return nil, err
 		}
 		bytes := max(0, float64(liveBytes())-float64(before)) / float64(p.Tasks)
-		if _, err := c.(staffed).addWorker(); err != nil {
+		if _, err := c.(staffed).addWorker(0); err != nil {
 			return nil, err
 		}
 		payload := pattern(small)

@@ -99,7 +99,7 @@ func makeStreams(ctx context.Context, js jetstream.JetStream, s site) error {
 	}
 	for {
 		err := func() error {
-			within, stop := context.WithTimeout(ctx, 5*time.Second)
+			within, stop := context.WithTimeout(ctx, time.Second)
 			defer stop()
 			for _, config := range []jetstream.StreamConfig{tasks, results} {
 				if _, err := js.CreateOrUpdateStream(within, config); err != nil {

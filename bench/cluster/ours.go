@@ -14,7 +14,7 @@ import (
 
 func ours() harness.System {
 	return adapter{open: openOurs}.answers(harness.System{
-		Name:  "cluster",
+		Name:  "cluster-pool",
 		About: "Func.Submit and Future.Result on a cluster.Pool; workers are cluster.Serve on a gopool",
 		Ours:  true,
 		Find:  harness.Module("github.com/futures-go/futures/cluster"),
@@ -50,7 +50,7 @@ func (c *poolClient) open(ctx context.Context, s site) (err error) {
 			return err
 		}
 		if s.place == threeServers {
-			o.Replicas = 3
+			o.Replicas, c.abrupt = 3, true // requests to several servers expire before a worker ends
 		}
 	}
 	if c.pool, err = cluster.Connect(ctx, o); err != nil {

@@ -49,25 +49,26 @@ func questions() []harness.Question {
 			Name:    embedded,
 			Asks:    "How many tasks a second take 64 bytes and return them, and how long is it from submitting one to its result, with so many in flight, if server, client and worker are in one process and the server writes files?",
 			Metrics: loop,
-			Cases:   inFlight(64),
+			Cases:   inFlight(),
 		},
 		{
 			Name:    onDisk,
 			Asks:    "The same, if the server acknowledges nothing that is not on the disk (fsync); in one process, but for a server that is a program of its own.",
 			Metrics: loop,
-			Cases:   inFlight(64),
+			Cases:   inFlight(),
 		},
 		{
 			Name:    processes,
-			Asks:    "The same, if server, client and worker are three processes, which talk over the loopback.",
+			Asks:    "The same, if server, client and worker are three processes, which talk over the loopback; two if the server is a file.",
 			Metrics: loop,
-			Cases:   inFlight(1024),
+			Cases:   inFlight(),
 		},
 		{
 			Name:    replicated,
-			Asks:    "The same, if three servers, each a process on this machine, keep everything three times. -quick has one task at a time.",
+			Asks:    "The same, if three servers, each a process on this machine, keep everything three times.",
 			Metrics: loop,
-			Cases:   inFlight(1),
+			Cases:   inFlight(),
+			Heavy:   true, // the servers have to find each other
 		},
 		{
 			Name:    queuedSize,
@@ -108,13 +109,12 @@ func questions() []harness.Question {
 	}
 }
 
-// inFlight returns the cases of a question about a closed loop. -quick asks one of
-// them.
-func inFlight(quick int) []harness.Case {
+// inFlight returns the cases of a question about a closed loop.
+func inFlight() []harness.Case {
 	var cases []harness.Case
 	for _, n := range []int{1, 64, 1024} {
 		cases = append(cases, harness.Case{
-			Name: fmt.Sprintf("%d in flight", n), Params: harness.Params{InFlight: n, Payload: small}, Quick: n == quick,
+			Name: fmt.Sprintf("%d in flight", n), Params: harness.Params{InFlight: n, Payload: small}, Quick: n == 64,
 		})
 	}
 	return cases

@@ -54,6 +54,18 @@ func (r *reply) Result(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// oldest returns the numbers that somebody waits for, the least n of them.
+func (rs *replies) oldest(n int) []int64 {
+	rs.mu.Lock()
+	var numbers []int64
+	for number := range rs.all {
+		numbers = append(numbers, int64(number))
+	}
+	rs.mu.Unlock()
+	slices.Sort(numbers)
+	return numbers[:min(n, len(numbers))]
+}
+
 // fail fails all that somebody waits for: no result will come any more.
 func (rs *replies) fail(err error) {
 	rs.mu.Lock()

@@ -14,23 +14,23 @@ import (
 	"github.com/riverqueue/river"
 	"github.com/riverqueue/river/riverdriver/riversqlite"
 	"github.com/riverqueue/river/rivermigrate"
+	"github.com/riverqueue/river/rivertype"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
 	"github.com/futures-go/futures/bench/internal/harness"
 )
 
 func riverOnSQLite() harness.System {
-	const here = "a job's completion is told in the process that has run it; elsewhere one looks into the database"
 	return adapter{
 		open: openRiver,
 		declines: map[string]string{
-			processes: here, queuedSize: here, byPayload: here, byInFlight: here,
+			queuedSize: "a job that waits is a row of the file, and nothing in the client",
 			replicated: "one SQLite file is not kept three times",
 			recovery:   "has no lease: a job is taken from its worker when it has run for longer than any may, an hour if nothing else is said",
 		},
 	}.answers(harness.System{
 		Name:  "river",
-		About: "Client.Insert, 64 workers that look for jobs each millisecond, on SQLite (modernc.org/sqlite, WAL, one connection); a result is RecordOutput, and its job is waited for with Subscribe",
+		About: "Client.Insert, 64 workers that look for jobs each millisecond, on SQLite (modernc.org/sqlite, WAL, one connection); a result is RecordOutput, waited for with Subscribe in one process; from another process, where the file is all there is, with JobList each millisecond. River writes what is done in batches, a quarter of a second after it if it is little",
 		Find:  harness.Module("github.com/riverqueue/river"),
 	})
 }
@@ -39,6 +39,7 @@ const (
 	riverWorkers = 64
 	riverPoll    = river.FetchPollIntervalMin
 	riverEvents  = 1 << 16 // more than may be in flight: those that find no room are dropped
+	riverLook    = 1000    // jobs that are looked for at a time
 )
 
 // riverArgs are a job, of the one kind that there is.
@@ -63,21 +64,19 @@ func (riverWorker) Work(ctx context.Context, job *river.Job[riverArgs]) error {
 	return river.RecordOutput(ctx, b)
 }
 
-// riverClient is a client, and the workers in it.
+// riverClient is a client, with the workers in it or without.
 type riverClient struct {
 	stage
-	db      *sql.DB
-	client  *river.Client[*sql.Tx]
-	started bool
-	cancel  func() // of the subscription
-	gone    sync.WaitGroup
-
+	river   *riverEnd
+	here    bool // workers are in this process
 	next    atomic.Uint64
-	waiting replies
+	waiting replies // for the results of numbers if workers are here, and of job ids if not
+	stop    func()  // ends receiving
+	gone    sync.WaitGroup
 }
 
 func openRiver(ctx context.Context, s site) (client, error) {
-	c := &riverClient{}
+	c := &riverClient{stage: newStage("river-worker", s), here: s.place == oneProcess}
 	if err := c.open(ctx, s); err != nil {
 		return nil, errors.Join(err, c.close())
 	}
@@ -89,46 +88,33 @@ func (c *riverClient) open(ctx context.Context, s site) error {
 	if err != nil {
 		return err
 	}
-	synchronous := "normal" // in WAL mode: a file is written, and not waited for
-	if s.sync {
-		synchronous = "full"
-	}
-	file := filepath.Join(dir, "river.db")
-	c.db, err = sql.Open("sqlite", fmt.Sprintf("file:%s?_pragma=journal_mode(WAL)&_pragma=synchronous(%s)", file, synchronous))
-	if err != nil {
+	c.brief.Dir, c.brief.Sync = dir, s.sync
+	if c.river, err = newRiverEnd(c.brief, c.here); err != nil {
 		return err
 	}
-	c.db.SetMaxOpenConns(1) // as River says: SQLite has one writer at a time
-	driver := riversqlite.New(c.db)
-	migrator, err := rivermigrate.New(driver, &rivermigrate.Config{Logger: quiet()})
+	migrator, err := rivermigrate.New(c.river.driver, &rivermigrate.Config{Logger: quiet()})
 	if err != nil {
 		return err
 	}
 	if _, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil); err != nil {
 		return err
 	}
-	workers := river.NewWorkers()
-	river.AddWorker(workers, riverWorker{})
-	c.client, err = river.NewClient(driver, &river.Config{
-		Queues:  map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: riverWorkers}},
-		Workers: workers, FetchCooldown: river.FetchCooldownMin, FetchPollInterval: riverPoll, Logger: quiet(),
-	})
-	if err != nil {
+	if !c.here {
+		within, stop := context.WithCancel(context.WithoutCancel(ctx))
+		c.stop = stop
+		c.gone.Go(func() { c.look(within) })
+		_, err := c.start(c.brief)
 		return err
 	}
-	events, cancel := c.client.SubscribeConfig(&river.SubscribeConfig{
+	events, stop := c.river.client.SubscribeConfig(&river.SubscribeConfig{
 		ChanSize: riverEvents, Kinds: []river.EventKind{river.EventKindJobCompleted, river.EventKindJobFailed},
 	})
-	c.cancel = cancel
+	c.stop = stop
 	c.gone.Go(func() { c.receive(events) })
-	if err := c.client.Start(context.WithoutCancel(ctx)); err != nil {
-		return err
-	}
-	c.started = true
-	return nil
+	return c.river.start()
 }
 
-// receive takes results from the jobs that have ended.
+// receive takes results from the jobs that have ended here.
 func (c *riverClient) receive(events <-chan *river.Event) {
 	for e := range events {
 		var args riverArgs
@@ -136,36 +122,132 @@ func (c *riverClient) receive(events <-chan *river.Event) {
 			c.waiting.fail(err)
 			continue
 		}
-		var result []byte
-		err := json.Unmarshal(e.Job.Output(), &result)
-		if e.Kind == river.EventKindJobFailed {
-			err = fmt.Errorf("job %d has failed", e.Job.ID)
-		}
-		c.waiting.resolve(args.Number, result, err)
+		c.ended(args.Number, e.Job)
 	}
 }
 
+// look takes results from the jobs that have ended elsewhere.
+func (c *riverClient) look(ctx context.Context) {
+	for ; ctx.Err() == nil; time.Sleep(riverPoll) {
+		ids := c.waiting.oldest(riverLook)
+		if len(ids) == 0 {
+			continue
+		}
+		done, err := c.river.client.JobList(ctx, river.NewJobListParams().IDs(ids...).First(len(ids)).
+			States(rivertype.JobStateCompleted, rivertype.JobStateDiscarded))
+		if err != nil {
+			c.waiting.fail(err)
+			continue
+		}
+		for _, job := range done.Jobs {
+			c.ended(uint64(job.ID), job)
+		}
+	}
+}
+
+// ended gives the result of a job to who waits for it.
+func (c *riverClient) ended(number uint64, job *rivertype.JobRow) {
+	var result []byte
+	err := fmt.Errorf("job %d is %s", job.ID, job.State)
+	if job.State == rivertype.JobStateCompleted {
+		err = json.Unmarshal(job.Output(), &result)
+	}
+	c.waiting.resolve(number, result, err)
+}
+
 func (c *riverClient) submit(ctx context.Context, task string, argument []byte) (future, error) {
-	number := c.next.Add(1)
-	r := c.waiting.add(number)
-	_, err := c.client.Insert(ctx, riverArgs{Task: task, Number: number, Argument: argument}, nil)
+	args := riverArgs{Task: task, Number: c.next.Add(1), Argument: argument}
+	var r *reply
+	if c.here { // the result may come before Insert has returned
+		r = c.waiting.add(args.Number)
+	}
+	inserted, err := c.river.client.Insert(ctx, args, &river.InsertOpts{MaxAttempts: 1})
+	if err == nil && !c.here {
+		r = c.waiting.add(uint64(inserted.Job.ID))
+	}
 	return r, err
 }
 
 func (c *riverClient) flush(context.Context) error { return nil } // submit has waited
 
 func (c *riverClient) close() (err error) {
-	if c.started {
-		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
-		err = c.client.Stop(ctx)
-		stop()
-	}
-	if c.cancel != nil {
-		c.cancel()
+	if c.stop != nil && !c.here {
+		c.stop()
 		c.gone.Wait()
 	}
-	if c.db != nil {
-		err = errors.Join(err, c.db.Close())
+	err = c.endActors()
+	if c.river != nil {
+		err = errors.Join(err, c.river.close())
+	}
+	if c.stop != nil && c.here { // nothing more is done
+		c.stop()
+		c.gone.Wait()
 	}
 	return errors.Join(err, c.clear())
+}
+
+// A riverEnd is River on the database of a folder, in one process.
+type riverEnd struct {
+	db      *sql.DB
+	driver  *riversqlite.Driver
+	client  *river.Client[*sql.Tx]
+	started bool
+}
+
+// newRiverEnd opens the database, for a client that works, once started, or one that
+// does not.
+func newRiverEnd(o orders, works bool) (*riverEnd, error) {
+	synchronous := "normal" // in WAL mode: a file is written, and not waited for
+	if o.Sync {
+		synchronous = "full"
+	}
+	// Two processes wait for each other's transactions.
+	db, err := sql.Open("sqlite", fmt.Sprintf(
+		"file:%s?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)&_pragma=synchronous(%s)",
+		filepath.Join(o.Dir, "river.db"), synchronous))
+	if err != nil {
+		return nil, err
+	}
+	db.SetMaxOpenConns(1) // as River says: SQLite has one writer at a time
+	config := &river.Config{Logger: quiet()}
+	if works {
+		config.Workers = river.NewWorkers()
+		river.AddWorker(config.Workers, riverWorker{})
+		config.Queues = map[string]river.QueueConfig{river.QueueDefault: {MaxWorkers: riverWorkers}}
+		config.FetchCooldown, config.FetchPollInterval = river.FetchCooldownMin, riverPoll
+	}
+	e := &riverEnd{db: db, driver: riversqlite.New(db)}
+	if e.client, err = river.NewClient(e.driver, config); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	return e, nil
+}
+
+func (e *riverEnd) start() error {
+	err := e.client.Start(context.Background())
+	e.started = err == nil
+	return err
+}
+
+func (e *riverEnd) close() (err error) {
+	if e.started {
+		ctx, stop := context.WithTimeout(context.Background(), 10*time.Second)
+		err = e.client.Stop(ctx)
+		stop()
+	}
+	return errors.Join(err, e.db.Close())
+}
+
+// workRiver is the role of a worker.
+func workRiver(ctx context.Context, o orders, ready func(url string)) error {
+	e, err := newRiverEnd(o, true)
+	if err != nil {
+		return err
+	}
+	if err := e.start(); err != nil {
+		return errors.Join(err, e.close())
+	}
+	ready("")
+	<-ctx.Done()
+	return e.close()
 }

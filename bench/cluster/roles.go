@@ -26,8 +26,8 @@ type orders struct {
 	URL     string // of the server of a worker
 	Slots   int    // how many tasks a worker runs at the same time; 0 for any
 	Name    string // of a server
-	Dir     string // of a server
-	Sync    bool   // of a server
+	Dir     string // of a server, or of the database of a worker
+	Sync    bool   // likewise
 	Peer    string // a server's address for others
 	Routes  []string
 	LeaseMS int
@@ -42,6 +42,7 @@ var roles = map[string]func(ctx context.Context, o orders, ready func(url string
 	"nats-worker":    workNATS,
 	"grouped-worker": workGrouped,
 	"asynq-worker":   workAsynq,
+	"river-worker":   workRiver,
 }
 
 // serve plays the role for which this process was started, if there is one.
@@ -78,9 +79,10 @@ func play(text string) error {
 
 // actor is a process in a role.
 type actor struct {
-	cmd *exec.Cmd
-	end io.Closer // its standard input
-	url string    // what it has said
+	cmd  *exec.Cmd
+	end  io.Closer // its standard input
+	kill bool      // it need not end by itself
+	url  string    // what it has said
 }
 
 // start starts this program in a role, and returns when that is ready.
@@ -116,7 +118,10 @@ func start(role string, o orders) (*actor, error) {
 
 // stop has the process end and waits for that.
 func (a *actor) stop() error {
-	_ = a.end.Close() // it may be dead
+	if a.kill {
+		_ = a.cmd.Process.Kill() // it may be dead
+	}
+	_ = a.end.Close() // likewise
 	err := a.cmd.Wait()
 	if killed := (*exec.ExitError)(nil); errors.As(err, &killed) && killed.ExitCode() < 0 {
 		return nil // by a measurement, which would fail if it were by anybody else

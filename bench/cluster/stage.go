@@ -15,6 +15,7 @@ const anyPort = "127.0.0.1:0"
 // A stage is the processes with which a client was opened, and their folders.
 type stage struct {
 	role    string // of workers
+	abrupt  bool   // they are killed in the end, since ending by themselves takes them seconds
 	brief   orders // for those
 	actors  []*actor
 	folders []string
@@ -25,12 +26,18 @@ func newStage(role string, s site) stage {
 }
 
 // start starts a worker.
-func (st *stage) start(o orders) (*actor, error) { return st.add(st.role, o) }
+func (st *stage) start(o orders) (*actor, error) {
+	a, err := st.add(st.role, o)
+	if err == nil {
+		a.kill = st.abrupt
+	}
+	return a, err
+}
 
-// addWorker starts a worker that runs one task at a time.
-func (st *stage) addWorker() (*os.Process, error) {
+// addWorker starts a worker that runs so many tasks at a time; 0 for any number.
+func (st *stage) addWorker(slots int) (*os.Process, error) {
 	o := st.brief
-	o.Slots = 1
+	o.Slots = slots
 	a, err := st.start(o)
 	if err != nil {
 		return nil, err
@@ -56,11 +63,18 @@ func (st *stage) folder() (string, error) {
 	return dir, err
 }
 
-// clear ends the processes, those first that were started last, and removes the folders.
-func (st *stage) clear() (err error) {
+// endActors ends the processes, those first that were started last.
+func (st *stage) endActors() (err error) {
 	for _, a := range slices.Backward(st.actors) {
 		err = errors.Join(err, a.stop())
 	}
+	st.actors = nil
+	return err
+}
+
+// clear ends the processes and removes the folders.
+func (st *stage) clear() error {
+	err := st.endActors()
 	for _, dir := range st.folders {
 		err = errors.Join(err, os.RemoveAll(dir))
 	}

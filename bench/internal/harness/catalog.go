@@ -146,7 +146,7 @@ func (c Catalog) Quick() Catalog {
 	var part Catalog
 	for _, g := range c.Groups {
 		g.Systems = keep(g.Systems, func(s System) bool { return !s.Heavy })
-		g.Questions = slices.Clone(g.Questions)
+		g.Questions = keep(g.Questions, func(q Question) bool { return !q.Heavy })
 		for i := range g.Questions {
 			q := &g.Questions[i]
 			q.Cases = keep(q.Cases, func(c Case) bool { return c.Quick })

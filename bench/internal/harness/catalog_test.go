@@ -83,7 +83,12 @@ func TestOnly(t *testing.T) {
 
 func TestQuickCases(t *testing.T) {
 	all := sampleCatalog()
-	for _, g := range all.Quick().Groups {
+	all.Groups[1].Questions[0].Heavy = true
+	quick := all.Quick()
+	if n := len(quick.Groups[1].Questions); n != len(all.Groups[1].Questions)-1 {
+		t.Errorf("%d questions of %d are left, of which one is heavy", n, len(all.Groups[1].Questions))
+	}
+	for _, g := range quick.Groups {
 		for _, q := range g.Questions {
 			if len(q.Cases) != 1 || q.Cases[0].Name != "small" {
 				t.Errorf("%s: %+v", q.Name, q.Cases)

@@ -19,6 +19,8 @@ type Question struct {
 	// Grows names the axis of a question about growth, such as "workers"; each
 	// case has its X then. It is empty for a table.
 	Grows string
+	// Heavy marks what takes seconds to set up: -quick leaves it out.
+	Heavy bool
 }
 
 // A Metric is one value that a run measures.
@@ -41,8 +43,8 @@ type Case struct {
 	Name   string  // head of the column, such as "2x64"; unique in the question
 	X      float64 // where it stands on the axis, if something grows
 	Params Params
-	// Quick lets -quick ask this case. Each question has at least one such case, so
-	// that nothing rots unseen.
+	// Quick lets -quick ask this case, if the question is not heavy. Each question has
+	// at least one such case, so that nothing rots unseen.
 	Quick bool
 }
 

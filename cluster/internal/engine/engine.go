@@ -12,7 +12,7 @@ import (
 const (
 	startWait  = 10 * time.Second
 	startPoll  = 50 * time.Millisecond
-	settleWait = 2 * time.Second // for what would outlive the server
+	settleWait = 10 * time.Second // for what would outlive the server
 	settlePoll = 2 * time.Millisecond
 )
 
