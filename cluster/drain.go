@@ -162,7 +162,7 @@ func (m *message) rest() *message {
 // heard of that, to nobody, and who reads its lease as a loss is wrong: so the requests that
 // they have are left to expire.
 func (w *worker) stopPulling() {
-	if w.conn.NC.ConnectedClusterName() != "" {
+	if w.conn.Clustered() {
 		time.Sleep(time.Until(w.asksNothing.Add(stream.PullExpires)))
 	}
 	for _, sources := range w.sources {

@@ -55,7 +55,7 @@ for i in 0 1 2; do await "node$i" listens; done
 for i in 0 1; do start "worker$i" "$dir/worker" -url "$urls" -workers 1 -lease 2s; done
 worker=${pids[3]}
 
-start client "$dir/client" -url "$urls" -replicas 3 -lease 2s -below "${BELOW:-6000000}" -tasks 200
+start client "$dir/client" -url "$urls" -replicas 3 -below "${BELOW:-6000000}" -tasks 200
 client=${pids[-1]}
 await client "of 200 tasks done"
 echo "killing a worker"

@@ -3,15 +3,20 @@ package stream
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
+	"time"
 )
 
 const (
 	blobPart   = 128 << 10 // bytes in a message, if the server takes as much
 	blobMargin = 1 << 10   // bytes of a message that are not the part's
 	blobWindow = 32        // parts on their way
+
+	replicaLag   = 5 * time.Second // that a server may be behind
+	replicaPause = 20 * time.Millisecond
 )
 
 // A blob is what is too long for a message: parts, a message each, with the subjects
@@ -44,9 +49,16 @@ func (c *Conn) PutBlob(ctx context.Context, name string, data []byte) error {
 }
 
 // GetBlob returns what was stored with a name and has that size. The error wraps
-// ErrNotFound if it is not there, or not all of it.
+// ErrNotFound if it is not there, or not all of it. Of several servers the one that is asked may
+// be a moment behind the one that stored it, so there it is asked again for a while.
 func (c *Conn) GetBlob(ctx context.Context, name string, size int64) ([]byte, error) {
 	data, err := c.getBlob(ctx, name, size)
+	if c.Clustered() {
+		for end := time.Now().Add(replicaLag); errors.Is(err, ErrNotFound) && time.Now().Before(end) && ctx.Err() == nil; {
+			time.Sleep(replicaPause)
+			data, err = c.getBlob(ctx, name, size)
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %s: %d bytes of %s: %w", c.where, c.Names.Blobs(), size, name, err)
 	}

@@ -258,6 +258,9 @@ func (c *Conn) Inbox() string {
 // takes.
 func (c *Conn) MaxPayload() int64 { return c.NC.MaxPayload() }
 
+// Clustered reports whether the server is one of several.
+func (c *Conn) Clustered() bool { return c.NC.ConnectedClusterName() != "" }
+
 // Subscribe calls do for each message that comes for a subject, without a limit on
 // how many wait for it: nothing is dropped here.
 func (c *Conn) Subscribe(subject string, do func(*nats.Msg)) (*nats.Subscription, error) {

@@ -32,13 +32,12 @@ func run(ctx context.Context) error {
 	below := flag.Uint64("below", 4_000_000, "count the primes below this number")
 	tasks := flag.Uint64("tasks", 200, "in how many tasks")
 	replicas := flag.Int("replicas", 1, "on how many servers each task is kept")
-	lease := flag.Duration("lease", 30*time.Second, "after how long without a sign of life of its worker a task is given to another")
 	flag.Parse()
 	if *tasks == 0 || *tasks > *below {
 		return errors.New("-tasks must be between 1 and -below")
 	}
 
-	pool, err := cluster.Connect(ctx, cluster.Options{Connection: *connection, Replicas: *replicas, Lease: *lease})
+	pool, err := cluster.Connect(ctx, cluster.Options{Connection: *connection, Replicas: *replicas})
 	if err != nil {
 		return err
 	}
