@@ -159,8 +159,8 @@ func (p *Pool) take(data []byte, with *receiver) {
 	with.batch = with.batch[:0]
 	p.feed.Lock()
 	c := p.chunks[r.Chunk]
-	if c == nil || r.Split {
-		if c != nil {
+	if c == nil || r.Split || r.Claim {
+		if c != nil && r.Split {
 			c.split = true
 		}
 		p.feed.Unlock()

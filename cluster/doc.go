@@ -53,7 +53,8 @@
 // of work.
 //
 // CL6: when Close or Shutdown has returned, nothing of the pool is left here: goroutine,
-// connection, file; and nothing in the streams but what somebody holds an id of. Serve
+// connection, file; and nothing in the streams but what somebody holds an id of, and for two
+// minutes the claims of tasks that may lose no worker. Serve
 // likewise leaves nothing.
 //
 // CL7: a message that does not decode hurts nobody: workers put it with the dead letters,
@@ -63,7 +64,8 @@
 //
 // Not promised: that a function runs once only, where its worker was lost, or where a server
 // ended that had not yet written down what workers had acknowledged, as one does that is killed:
-// then tasks of its last moments may run again, also those that may lose no worker; that a
+// then tasks of its last moments may run again, but for those that may lose no worker, of which
+// a claim is stored before they begin and kept for two minutes; that a
 // task that may lose no worker is no dead letter where it was done, and its worker was lost before
 // it could say so; that a result survives its worker while the server has no storage left
 // for it; order; and, with more than one server, that what is urgent and has just been stored comes

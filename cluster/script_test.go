@@ -162,6 +162,9 @@ func (s *script) resultCame(m *nats.Msg) {
 		s.t.Errorf("a result that does not decode: %v", err)
 		return
 	}
+	if r.Claim {
+		return
+	}
 	s.change(func() {
 		id := messageID{subject.Client, subject.Chunk, subject.Index}
 		if _, twice := s.results[id]; !twice { // the first is the one that is stored

@@ -43,6 +43,10 @@ func (s *starter) take(into []*message) []*message {
 
 // start has a message run that was given a slot.
 func (w *worker) start(m *message) {
+	if m.once() {
+		w.claim(m)
+		return
+	}
 	if w.own != nil && !m.single() {
 		m.run()
 		return

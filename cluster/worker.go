@@ -56,7 +56,8 @@ type worker struct {
 	asksNothing time.Time          // since when; drain's
 	abandoned   bool               // tasks that do not end were left behind; drain's
 
-	heard atomic.Int64 // cancels that were dealt with
+	heard  atomic.Int64  // cancels that were dealt with
+	claims atomic.Uint64 // that were made
 
 	mu       sync.Mutex // guards what follows
 	slots    slots

@@ -59,7 +59,8 @@
 //	              record of context values, argument
 //
 // Kind R, a result message: the outcomes of all items of a task message, or, flag 1, that it
-// was split into messages for each item, or, flag 2, of some of its items before all are done.
+// was split into messages for each item, or, flag 2, of some of its items before all are done,
+// or, flag 4, no outcome yet: its only item begins, and may run only once.
 //
 //	4       2     outcomes, at most 1024
 //	6       1     flags

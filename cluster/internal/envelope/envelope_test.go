@@ -93,6 +93,7 @@ var samples = []struct {
 		{Index: 3, Kind: Lost, Payload: []byte("x")}, {Index: 1023, Kind: Value, Blob: Blob{"b", 0}},
 	}})},
 	{"a split", AppendResult(nil, &Result{Chunk: 6, Split: true, Worker: "w-2"})},
+	{"a claim", AppendResult(nil, &Result{Chunk: 7, Claim: true, Worker: "w-2"})},
 	{"a notice", AppendNotice(nil, &Notice{Worker: "w", Begun: []Ref{{1, Whole}, {2, 7}}, Dropped: []Ref{{3, 0}}, Returned: []Ref{{4, 1}}})},
 	{"a fence", AppendNotice(nil, &Notice{Fence: 9})},
 	{"a cancel", AppendCancel(nil, &Refs{Client: client, Refs: []Ref{{1, Whole}, {1 << 40, 9}}})},

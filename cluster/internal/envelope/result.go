@@ -29,6 +29,7 @@ type Result struct {
 	Chunk   uint64
 	Split   bool // the chunk was split: each item has a result of its own; no outcomes
 	Partial bool // a notice: there will be a result of the whole chunk
+	Claim   bool // no result yet: a task begins that may run only once; no outcomes
 	Worker  string
 	Items   []Outcome
 }
@@ -46,7 +47,7 @@ type Outcome struct {
 const (
 	resultSplit   = 1
 	resultPartial = 2
-	resultFlags   = 3
+	resultClaim   = 4
 
 	outcomeHead  = 24
 	outcomeBlob  = 1
@@ -62,6 +63,9 @@ func AppendResult(dst []byte, r *Result) []byte {
 	}
 	if r.Partial {
 		flags |= resultPartial
+	}
+	if r.Claim {
+		flags |= resultClaim
 	}
 	dst = appendHead(dst, kindResult)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(len(r.Items)))
@@ -98,10 +102,10 @@ func ParseResult(data []byte, into *Result) error {
 	c := open(data, kindResult)
 	items := int(c.uint16())
 	flags := c.uint8()
-	c.check(flags&^resultFlags == 0 && flags != resultFlags, "flags")
+	c.check(flags == 0 || flags == resultSplit || flags == resultPartial || flags == resultClaim, "flags")
 	c.check(c.uint8() == 0, "reserved byte")
-	into.Split, into.Partial = flags&resultSplit != 0, flags&resultPartial != 0
-	c.check((items == 0) == into.Split, "number of outcomes")
+	into.Split, into.Partial, into.Claim = flags == resultSplit, flags == resultPartial, flags == resultClaim
+	c.check((items == 0) == (into.Split || into.Claim), "number of outcomes")
 	into.Chunk = c.uint64()
 	into.Worker = c.text1(into.Worker)
 	into.Items = resize(into.Items, c.count(items, MaxItems, outcomeHead, "number of outcomes"))
