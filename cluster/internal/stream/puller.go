@@ -132,7 +132,8 @@ func (p *Puller) Forget() int {
 // Poll asks for at most n messages that are there now, beside what was requested.
 // Done is called once they have come or it is known how many are missing, by the
 // goroutine that calls Message or another, and not while Message runs. There must be
-// one poll at a time.
+// one poll at a time. A message that was stored a moment ago may be missing: the server
+// counts what a consumer has to deliver after it has acknowledged the message.
 func (p *Puller) Poll(n int, done func(missing int)) {
 	p.mu.Lock()
 	l := &p.lanes[pollLane]
