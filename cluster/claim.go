@@ -4,8 +4,6 @@ import (
 	"errors"
 	"strconv"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/futures-go/futures/cluster/internal/envelope"
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
@@ -22,11 +20,10 @@ func (m *message) once() bool { return len(m.items) == 1 && m.task.Items[0].AtMo
 // takes one.
 func (w *worker) claim(m *message) {
 	r := envelope.Result{Chunk: m.task.Chunk, Worker: w.id, Claim: true}
-	header := nats.Header{"Nats-TTL": {strconv.Itoa(int(stream.DuplicateWindow.Seconds())) + "s"}}
 	// The id is this delivery's: if the answer is lost the same is sent again, and is no other's.
 	id := w.id + "." + strconv.FormatUint(w.claims.Add(1), 36)
 	subject := w.names.Result(m.task.Client, claimEpoch, m.task.Chunk, m.task.Index)
-	err := w.publish.Publish(subject, id, header, envelope.AppendResult(nil, &r), func(_ uint64, err error) { w.claimed(m, err) })
+	err := w.publish.Publish(subject, id, stream.TTLHeader(stream.DuplicateWindow), envelope.AppendResult(nil, &r), func(_ uint64, err error) { w.claimed(m, err) })
 	if err != nil {
 		w.claimed(m, err)
 	}

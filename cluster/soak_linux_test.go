@@ -3,6 +3,7 @@ package cluster
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
@@ -101,13 +102,31 @@ func TestSoak(t *testing.T) {
 	}
 	// Epochs are purged, and so is everything else.
 	names := p.conn.Names
-	for _, stream := range []string{names.Results(), names.Later(), names.Blobs(), names.Dead()} {
+	eventually(t, "no results but claims", func() bool { return int(stored(t, p, names.Results())) == claims(t, p) })
+	for _, stream := range []string{names.Later(), names.Blobs(), names.Dead()} {
 		eventually(t, stream+" to be empty", func() bool { return stored(t, p, stream) == 0 })
 	}
 	eventually(t, "nothing but the sentinel", func() bool { return stored(t, p, names.Tasks()) == 1 })
 	if end := take(); end.disk > 64<<20 {
 		t.Errorf("%d bytes of files for nothing", end.disk)
 	}
+}
+
+// claims returns how many claims of tasks that run at most once are stored.
+func claims(t *testing.T, p *Pool) int {
+	t.Helper()
+	filter := `{"subjects_filter":"` + p.conn.Names.ResultFilter(p.client, claimEpoch) + `"}`
+	data, err := p.conn.Call(t.Context(), "$JS.API.STREAM.INFO."+p.conn.Names.Results(), []byte(filter))
+	var info struct {
+		State struct{ Subjects map[string]int }
+	}
+	if err == nil {
+		err = json.Unmarshal(data, &info)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(info.State.Subjects)
 }
 
 // soak submits tasks, one after the other: mostly short ones of a chunk, and some of each other

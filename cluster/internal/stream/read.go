@@ -133,6 +133,12 @@ func (c *Conn) Purge(stream, filter string, done func(removed uint64, err error)
 	})
 }
 
+// TTLHeader makes a message one that goes after a time, in whole seconds, in a stream that
+// allows that.
+func TTLHeader(d time.Duration) nats.Header {
+	return nats.Header{"Nats-TTL": {strconv.Itoa(int(d.Seconds())) + "s"}}
+}
+
 // ScheduleHeader makes a message that is published to a subject At a delayed one: at
 // the time it becomes a message with the subject target, a Due. The server is up to some
 // milliseconds late, and never sooner than a quarter of a second.

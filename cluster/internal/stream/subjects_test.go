@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -168,8 +169,10 @@ func TestDocumentHeaders(t *testing.T) {
 		have[strings.Trim(r[0], "`")] = true
 	}
 	want := map[string]bool{"Nats-Msg-Id": true}
-	for name := range ScheduleHeader(time.Now(), "x") {
-		want[name] = true
+	for _, header := range []nats.Header{ScheduleHeader(time.Now(), "x"), TTLHeader(time.Second)} {
+		for name := range header {
+			want[name] = true
+		}
 	}
 	if !maps.Equal(have, want) {
 		t.Errorf("%v, want %v", have, want)
