@@ -41,7 +41,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer pool.Close()
+	defer func() { _ = pool.Close() }() // again, if all went well
 
 	began := time.Now()
 	var counts []*futures.Future[int]

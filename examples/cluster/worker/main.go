@@ -8,6 +8,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -47,7 +48,7 @@ func run(ctx context.Context) error {
 			return err
 		}
 	}
-	defer executor.Close()
 	fmt.Println("worker", os.Getpid(), "serves", connection.URL)
-	return cluster.Serve(ctx, cluster.ServeOptions{Connection: *connection, Executor: executor, Lease: *lease})
+	err := cluster.Serve(ctx, cluster.ServeOptions{Connection: *connection, Executor: executor, Lease: *lease})
+	return errors.Join(err, executor.Close())
 }
