@@ -156,20 +156,29 @@ func TestCancelNotices(t *testing.T) {
 // TestPriority: what is urgent comes first, and what is not comes last, in order.
 func TestPriority(t *testing.T) {
 	s := newScript(t, 0)
-	s.serve(ServeOptions{Workers: 1})
+	w := s.worker(func(o *workerOptions) { o.Slots, o.Pool.Workers, o.Hold = 1, 1, time.Minute })
+	defer func() {
+		if err := w.drain(patience); err != nil {
+			t.Error(err)
+		}
+	}()
 	s.send(100, 1, call(0, gate, s.gate("priority")))
 	<-gates.of(s.gate("priority")).begun
 	for chunk, level := range []int{2, 1, 0, 1, 0, 2} {
 		s.send(uint64(chunk), level, call(0, double, chunk))
 	}
+	// That a consumer has delivered it does not say that it has come.
 	waitFor(t, "what is urgent to be held", func() bool {
-		consumer, err := s.conn.JS.Consumer(t.Context(), s.conn.Names.Tasks(), s.conn.Names.Consumer(stream.Default, 0))
-		return err == nil && consumer.CachedInfo().NumAckPending == 1
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return len(w.held[0]) == 1
 	})
 	close(gates.of(s.gate("priority")).leave)
 	for chunk := range uint64(6) {
 		s.outcome(chunk)
 	}
+	// A result is heard of before it is stored.
+	waitFor(t, "the results to be stored", func() bool { return s.stored(s.conn.Names.Results()) == 7 })
 	var order []uint64
 	for sequence := range uint64(7) {
 		stored, err := s.conn.GetNext(t.Context(), s.conn.Names.Results(), s.conn.Names.ResultFilter(s.client, ""), sequence+1)
@@ -201,9 +210,11 @@ func TestAsksForNoMore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info := consumer.CachedInfo(); info.NumAckPending != 2 || info.NumPending != 8 {
-		t.Errorf("it has %d, and left %d", info.NumAckPending, info.NumPending)
-	}
+	// What was stored is counted some moments later.
+	waitFor(t, "the others to be left", func() bool {
+		info, err := consumer.Info(t.Context())
+		return err == nil && info.NumAckPending == 2 && info.NumPending == 8
+	})
 	s.serve(ServeOptions{Workers: 8})
 	for range 8 {
 		<-gates.of(s.gate("no more")).begun

@@ -131,7 +131,7 @@ func (o *ServeOptions) worker() (w workerOptions, err error) {
 	case o.Lease < 0:
 		return w, fmt.Errorf("negative Lease %v", o.Lease)
 	}
-	w = workerOptions{Queues: slices.Clone(o.Queues), Slots: o.Workers, Executor: o.Executor, Obey: obeyFor, Name: o.Name, Logger: o.Logger}
+	w = workerOptions{Queues: slices.Clone(o.Queues), Slots: o.Workers, Executor: o.Executor, Hold: holdFor, Obey: obeyFor, Name: o.Name, Logger: o.Logger}
 	if len(w.Queues) == 0 {
 		w.Queues = []string{stream.Default}
 	}

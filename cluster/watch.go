@@ -9,11 +9,11 @@ import (
 
 const (
 	watchEach   = time.Millisecond
-	tellAfter   = time.Millisecond       // of running, the client is told what has begun
-	showAfter   = 5 * time.Millisecond   // and the outcomes of those of a chunk that are done
-	holdFor     = 50 * time.Millisecond  // a message waits for a slot before it goes back
-	holdLowFor  = 250 * time.Millisecond // one of the lowest level
-	unaskAfter  = 50 * time.Millisecond  // without a slot, what is asked for is taken back
+	tellAfter   = time.Millisecond      // of running, the client is told what has begun
+	showAfter   = 5 * time.Millisecond  // and the outcomes of those of a chunk that are done
+	holdFor     = 50 * time.Millisecond // a message waits for a slot before it goes back
+	holdLow     = 5                     // times as long one of the lowest level
+	unaskAfter  = 50 * time.Millisecond // without a slot, what is asked for is taken back
 	pruneCancel = 10 * time.Second
 )
 
@@ -202,9 +202,9 @@ func (w *worker) watchSleep(m *message) {
 // w.mu.
 func (w *worker) giveUpHeld(now int64, s *sight) {
 	for level, held := range w.held {
-		limit := int64(holdFor)
+		limit := int64(w.opts.Hold)
 		if level == len(w.held)-1 {
-			limit = int64(holdLowFor)
+			limit *= holdLow
 		}
 		kept := held[:0]
 		for _, m := range held {

@@ -81,6 +81,7 @@ type workerOptions struct {
 	Slots    int
 	Executor futures.Executor // nil: a gopool of its own
 	Lease    time.Duration
+	Hold     time.Duration // a message waits so long for a slot before it goes back
 	Obey     time.Duration // what was told to stop may take so long, and is left behind then
 	Name     string
 	Logger   *slog.Logger
