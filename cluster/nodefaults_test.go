@@ -73,6 +73,7 @@ func (n *nodes) leader(t *testing.T, conn *stream.Conn, name string) (leader int
 // TestNodeKilled: with three replicas one of three nodes may be killed at any time, whichever it
 // is: what was stored is there, and everything goes on (CL2).
 func TestNodeKilled(t *testing.T) {
+	t.Parallel()
 	ctx, m := patient(t), newMeeting(t)
 	n := playNodes(t)
 	p := client(t, Options{Connection: Connection{URL: n.url}, Replicas: 3})
@@ -90,7 +91,7 @@ func TestNodeKilled(t *testing.T) {
 		n.kill(leads)
 		l.goesOn(100) // with two of three
 		n.restart(t, leads)
-		eventually(t, "the node to have what it missed", func() bool { return caughtUp(ctx, p.conn) })
+		eventually(t, "the node to have what it missed", func() bool { return caughtUp(ctx, p.conn, 3) })
 	}
 	l.goesOn(100)
 	all := l.end()

@@ -41,6 +41,7 @@ func peerOptions(t testing.TB) (all [3]ServerOptions) {
 // TestPeers has three nodes keep what was stored while each of them is away once, and
 // take more when two are there.
 func TestPeers(t *testing.T) {
+	t.Parallel()
 	options := peerOptions(t)
 	var nodes [len(options)]*Server
 	var urls []string
@@ -84,7 +85,7 @@ func TestPeers(t *testing.T) {
 		more() // with two of three
 		nodes[i] = startServer(t, options[i])
 		// The next one may go only when this one has what it missed.
-		for !caughtUp(ctx, conn) {
+		for !caughtUp(ctx, conn, len(nodes)) {
 			select {
 			case <-time.After(20 * time.Millisecond):
 			case <-ctx.Done():
@@ -116,23 +117,59 @@ func TestPeers(t *testing.T) {
 	}
 }
 
-// caughtUp reports whether all replicas of the tasks have everything.
-func caughtUp(ctx context.Context, conn *stream.Conn) bool {
-	s, err := conn.JS.Stream(ctx, conn.Names.Tasks())
-	if err != nil || s.CachedInfo().Cluster == nil || s.CachedInfo().Cluster.Leader == "" {
-		return false
-	}
-	replicas := s.CachedInfo().Cluster.Replicas
-	for _, r := range replicas {
-		if !r.Current || r.Offline {
+// caughtUp reports whether so many nodes have all streams, and everything in them.
+func caughtUp(ctx context.Context, conn *stream.Conn, nodes int) bool {
+	n := conn.Names
+	for _, name := range []string{n.Tasks(), n.Results(), n.Later(), n.Dead(), n.Blobs(), "KV_" + n.Workers()} {
+		s, err := conn.JS.Stream(ctx, name)
+		if err != nil || s.CachedInfo().Cluster == nil || s.CachedInfo().Cluster.Leader == "" {
+			return false
+		}
+		replicas := s.CachedInfo().Cluster.Replicas
+		for _, r := range replicas {
+			if !r.Current || r.Offline {
+				return false
+			}
+		}
+		if len(replicas) != nodes-1 {
 			return false
 		}
 	}
-	return len(replicas) == 2
+	return true
+}
+
+// TestPeerComesLate has a client want more replicas than there are nodes, and a node come
+// meanwhile.
+func TestPeerComesLate(t *testing.T) {
+	t.Parallel()
+	options := peerOptions(t)
+	first := startServer(t, options[0])
+	for _, o := range options[1:] {
+		startServer(t, o)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*serverPatience)
+	defer cancel()
+	conn := connectTo(t, Connection{URL: first.URL()}, stream.Client)
+	waitFor(t, "too few nodes", func() bool {
+		short, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+		defer cancel()
+		err := conn.Setup(short, stream.Layout{Replicas: len(options) + 1})
+		return err != nil && strings.Contains(err.Error(), "no suitable peers")
+	})
+	made := make(chan error, 1)
+	go func() { made <- conn.Setup(ctx, stream.Layout{Replicas: len(options) + 1}) }()
+	another := peerOptions(t)[0]
+	another.Name, another.Peers.Routes = "another", options[0].Peers.Routes
+	startServer(t, another)
+	if err := within(t, made); err != nil {
+		t.Error(err)
+	}
+	waitFor(t, "all nodes to have all", func() bool { return caughtUp(ctx, conn, len(options)+1) })
 }
 
 // TestPeerRefused has a node with the wrong password stay alone.
 func TestPeerRefused(t *testing.T) {
+	t.Parallel()
 	options := peerOptions(t)
 	options[1].Peers.Password = "guessed"
 	first := startServer(t, options[0])

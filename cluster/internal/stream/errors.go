@@ -99,6 +99,12 @@ func isTransient(err error) bool {
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting)
 }
 
+// lacksPeers reports whether there are fewer nodes than there are to be replicas.
+func lacksPeers(err error) bool {
+	e, is := errors.AsType[jetstream.JetStreamError](err)
+	return is && e.APIError() != nil && e.APIError().ErrorCode == CodeInsufficientPeers
+}
+
 // refusal returns the error that an answer of JetStream is, if it is one.
 func (c *Conn) refusal(m *nats.Msg) error { return refusal(c.where, m) }
 

@@ -34,6 +34,7 @@ const (
 	MaxAckPending   = 65_536 // messages of a queue's level that workers may have
 	MaxWaiting      = 16_384 // pull requests of a queue's level
 	setupPause      = 100 * time.Millisecond
+	peersWait       = 10 * time.Second // for as many nodes as there are to be replicas
 )
 
 // A DifferenceError tells that a stream or consumer exists and is not what was asked
@@ -255,9 +256,11 @@ func (c *Conn) makeWorkers(ctx context.Context, l Layout) error {
 	return err
 }
 
-// patiently calls do again while the server is not ready, until ctx ends. Its errors
-// name the server and what was to be made.
+// patiently calls do again while the server is not ready, until ctx ends. That there are
+// too few nodes may be so because they have just started, and do not know each other yet: it is
+// believed after peersWait. Its errors name the server and what was to be made.
 func (c *Conn) patiently(ctx context.Context, what string, do func(context.Context) error) error {
+	var lacking time.Time // since when there are too few nodes
 	for {
 		once, cancel := context.WithTimeout(ctx, callWait) // an answer can get lost
 		err := do(once)
@@ -269,7 +272,13 @@ func (c *Conn) patiently(ctx context.Context, what string, do func(context.Conte
 			return err
 		}
 		err = fmt.Errorf("%s: %s: %w", c.where, what, err)
-		if !isTransient(err) {
+		switch {
+		case !lacksPeers(err):
+			lacking = time.Time{}
+		case lacking.IsZero():
+			lacking = time.Now()
+		}
+		if wait := !lacking.IsZero() && time.Since(lacking) < peersWait; !wait && !isTransient(err) {
 			return err
 		}
 		select {
