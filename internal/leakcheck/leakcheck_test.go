@@ -3,6 +3,7 @@ package leakcheck
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -52,6 +53,14 @@ var leaks = map[string]struct {
 			return err
 		},
 		report: "descriptor ",
+		linux:  true,
+	},
+	"socket": {
+		leak: func() (err error) {
+			held, err = net.Listen("tcp", "127.0.0.1:0")
+			return err
+		},
+		report: "] 127.0.0.1:",
 		linux:  true,
 	},
 	"child": {

@@ -2,10 +2,12 @@ package leakcheck
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // warmUp makes the runtime open the descriptors of its poller, which it keeps.
@@ -28,7 +30,7 @@ func resources() inventory {
 		// The descriptor that listed the directory is gone and has no target.
 		if target, err := os.Readlink("/proc/self/fd/" + fd); err == nil && target != family {
 			what := fmt.Sprintf("descriptor %s: %s", fd, target)
-			all[what] = what
+			all[what] = what + ends(fd)
 		}
 	}
 	// The file "children" of a thread would be shorter, but may omit some while
@@ -50,6 +52,24 @@ func resources() inventory {
 		all[what] = what
 	}
 	return all
+}
+
+// ends returns between which addresses a descriptor is a connection of the Internet's protocols.
+func ends(descriptor string) string {
+	fd, err := strconv.Atoi(descriptor)
+	if err != nil {
+		return ""
+	}
+	text := ""
+	for _, end := range []func(int) (syscall.Sockaddr, error){syscall.Getsockname, syscall.Getpeername} {
+		switch a, _ := end(fd); a := a.(type) { // nil for what is no socket, or not connected
+		case *syscall.SockaddrInet4:
+			text += fmt.Sprintf(" %v", netip.AddrPortFrom(netip.AddrFrom4(a.Addr), uint16(a.Port)))
+		case *syscall.SockaddrInet6:
+			text += fmt.Sprintf(" %v", netip.AddrPortFrom(netip.AddrFrom16(a.Addr), uint16(a.Port)))
+		}
+	}
+	return text
 }
 
 // names lists a directory; one that cannot be read has none.
