@@ -68,6 +68,7 @@ func TestServerRestarts(t *testing.T) {
 // one unless its workers were lost too often (CL2), and nothing is left on the server. FUTURES_SEED
 // repeats the order of a run.
 func TestWorkersAreKilled(t *testing.T) {
+	t.Parallel()
 	const tasks, workers, kills = 4000, 3, 8
 	seed := uint64(time.Now().UnixNano())
 	if text := os.Getenv("FUTURES_SEED"); text != "" {

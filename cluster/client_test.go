@@ -211,6 +211,7 @@ func TestAttachedWhenThePoolCloses(t *testing.T) {
 // TestDelayOnTheServer: the server keeps a task back, and puts it in line also when the
 // pool that submitted it is not there.
 func TestDelayOnTheServer(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := newServer(t, ServerOptions{})
 	p := client(t, on(s))
@@ -238,6 +239,7 @@ func TestDelayOnTheServer(t *testing.T) {
 
 // TestResultsAreRemoved: CL8 and CL6 for what is stored.
 func TestResultsAreRemoved(t *testing.T) {
+	t.Parallel()
 	ctx := t.Context()
 	s := newServer(t, ServerOptions{})
 	p := client(t, on(s))

@@ -54,6 +54,7 @@ func playClient(ctx context.Context, p part) error {
 // TestClientKilled: the ids that a client has asked for give its tasks back in another program,
 // wherever they are by then.
 func TestClientKilled(t *testing.T) {
+	t.Parallel()
 	ctx := patient(t)
 	s, m := served(t, ServerOptions{}), newMeeting(t)
 	worker := part{URL: s.URL(), Workers: 8, Lease: shortLease}
@@ -138,6 +139,7 @@ func TestClientKilled(t *testing.T) {
 
 // TestResultExpires: an id is unknown once the time has passed for which results are kept.
 func TestResultExpires(t *testing.T) {
+	t.Parallel()
 	ctx := patient(t)
 	s := newServer(t, ServerOptions{})
 	o := on(s)

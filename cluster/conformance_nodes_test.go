@@ -48,6 +48,7 @@ func startNodes(t *testing.T) (urls []string) {
 // TestConformanceOnThreeNodes runs the suite with three replicas of everything. It takes a minute or
 // more, so it runs in CI and where FUTURES_NODES is set.
 func TestConformanceOnThreeNodes(t *testing.T) {
+	t.Parallel()
 	if os.Getenv("FUTURES_CI") == "" && os.Getenv("FUTURES_NODES") == "" {
 		t.Skip("it takes a minute: set FUTURES_NODES=1; TestNodeKilled has three nodes too")
 	}

@@ -16,12 +16,14 @@ import (
 
 // TestConformance runs the suite on a pool with a server and workers of its own.
 func TestConformance(t *testing.T) {
+	t.Parallel()
 	conformance(t, true, func(t testing.TB, o cluster.Options) *cluster.Pool { return open(t, o) })
 }
 
 // TestConformanceOverTCP runs the suite on pools that share a server, each with a queue and
 // workers of its own.
 func TestConformanceOverTCP(t *testing.T) {
+	t.Parallel()
 	s, err := cluster.StartServer(cluster.ServerOptions{Listen: "127.0.0.1:0", Logger: quiet})
 	if err != nil {
 		t.Fatal(err)

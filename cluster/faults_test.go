@@ -40,6 +40,7 @@ func served(t *testing.T, o ServerOptions) *Server {
 // TestWorkerKilled: of what a worker had that is killed, all resolves: what may lose a worker
 // runs elsewhere, and what may not fails and says that its worker was lost (CL2, CL3).
 func TestWorkerKilled(t *testing.T) {
+	t.Parallel()
 	for _, processes := range []bool{false, true} {
 		t.Run(fmt.Sprintf("processes=%t", processes), func(t *testing.T) {
 			ctx := patient(t)
@@ -100,6 +101,7 @@ func TestWorkerKilled(t *testing.T) {
 // TestTwoWorkersKilled: a task without a policy may lose one worker. With the second it
 // fails, and is a dead letter that can be queued again (CL2, CL3).
 func TestTwoWorkersKilled(t *testing.T) {
+	t.Parallel()
 	ctx := patient(t)
 	s, m := served(t, ServerOptions{}), newMeeting(t)
 	p := client(t, on(s))

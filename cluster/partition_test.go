@@ -13,6 +13,7 @@ import (
 // that another worker runs too. Whoever is first, of the two results one is accepted and the
 // same for everybody (CL1), and the worker goes on when it is heard again.
 func TestPartition(t *testing.T) {
+	t.Parallel()
 	for _, first := range []string{"cut off", "other"} {
 		t.Run("first is "+first, func(t *testing.T) { partition(t, first) })
 	}

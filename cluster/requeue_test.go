@@ -82,6 +82,7 @@ func (s *script) letters() (all []DeadLetter) {
 // TestLostWorker: a worker that is killed loses nothing: what it had runs elsewhere (CL2, CL3),
 // a task of its own under its own id, and those of a chunk under ids of their own.
 func TestLostWorker(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, shortLease)
 	kill := s.workerProcess()
 	s.send(1, 1, call(0, gate, s.gate("lost worker, single")))
@@ -131,6 +132,7 @@ func TestLostWorker(t *testing.T) {
 // TestPoison: a task that costs its workers their lives ends among the dead letters, with its
 // history, and as an outcome. It can be queued again.
 func TestPoison(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, shortLease)
 	poison := call(0, misbehave, "exit")
 	s.workerProcess()
@@ -159,6 +161,7 @@ func TestPoison(t *testing.T) {
 
 // TestAtMostOnce: a task that may lose no worker is not run again.
 func TestAtMostOnce(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, shortLease)
 	once := call(0, gate, s.gate("at most once"))
 	once.AtMost = 0
@@ -260,6 +263,7 @@ func TestMalformed(t *testing.T) {
 // same, is too late where another one was first: of a single task the first outcome counts,
 // and of a chunk that was split the whole's is refused (CL1).
 func TestLateResult(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, time.Second)
 	stalled := s.worker(func(o *workerOptions) { o.Lease = time.Hour }) // it does not extend in time
 	s.send(1, 1, call(0, gate, s.gate("stalled")))
@@ -301,6 +305,7 @@ func TestLateResult(t *testing.T) {
 
 // TestLease: a lease is extended while a task runs, however long (CL4).
 func TestLease(t *testing.T) {
+	t.Parallel()
 	s := newScript(t, time.Second)
 	stop := s.serve(ServeOptions{Workers: 1})
 	other := s.serve(ServeOptions{Workers: 1})

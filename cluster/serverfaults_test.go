@@ -93,8 +93,10 @@ func runAgain(t *testing.T, all []runsOf) (again int) {
 // TestServerKilled: a server that is killed and started again on its files has lost nothing that
 // it had acknowledged. Client and workers go on by themselves, and all futures resolve (CL2).
 func TestServerKilled(t *testing.T) {
+	t.Parallel()
 	for _, disk := range []bool{false, true} {
 		t.Run(map[bool]string{false: "process", true: "disk"}[disk], func(t *testing.T) {
+			t.Parallel()
 			ctx, m := patient(t), newMeeting(t)
 			s := playServerProcess(t, part{Disk: disk})
 			p := client(t, Options{Connection: Connection{URL: s.url()}})
@@ -156,6 +158,7 @@ func TestServerKilled(t *testing.T) {
 // TestServerKilledAtMostOnce: a task that may lose no worker does not run twice, also if the
 // server that is killed forgets that it was delivered (CL3).
 func TestServerKilledAtMostOnce(t *testing.T) {
+	t.Parallel()
 	s := playServerProcess(t, part{})
 	p := client(t, Options{Connection: Connection{URL: s.url()}})
 	for range 2 {
