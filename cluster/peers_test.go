@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/futures-go/futures/cluster/internal/certtest"
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
@@ -165,6 +167,40 @@ func TestPeerComesLate(t *testing.T) {
 		t.Error(err)
 	}
 	waitFor(t, "all nodes to have all", func() bool { return caughtUp(ctx, conn, len(options)+1) })
+}
+
+// TestPeersOverTLS has nodes that talk to each other over TLS take in one another, and not one
+// that does not.
+func TestPeersOverTLS(t *testing.T) {
+	t.Parallel()
+	server, client := certtest.New(t)
+	config := &tls.Config{Certificates: server.Certificates, RootCAs: client.RootCAs, MinVersion: tls.VersionTLS13}
+	options := peerOptions(t)
+	var urls []string
+	for i := range options {
+		options[i].Peers.TLS = config
+		urls = append(urls, startServer(t, options[i]).URL())
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*serverPatience)
+	defer cancel()
+	conn := connectTo(t, Connection{URL: strings.Join(urls, ",")}, stream.Client)
+	if err := conn.Setup(ctx, stream.Layout{Replicas: 3}); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, "all nodes to have all", func() bool { return caughtUp(ctx, conn, len(options)) })
+
+	plain := peerOptions(t)[0]
+	plain.Name, plain.Peers.Routes = "plain", options[0].Peers.Routes
+	short, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	alone, err := Connection{URL: startServer(t, plain).URL()}.connect(short, stream.Client, quiet)
+	if err == nil {
+		alone.Close()
+		t.Fatal("a node without TLS was taken in")
+	}
+	if !strings.Contains(err.Error(), "no leader") {
+		t.Error(err)
+	}
 }
 
 // TestPeerRefused has a node with the wrong password stay alone.

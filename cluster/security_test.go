@@ -172,6 +172,13 @@ func TestRolesCan(t *testing.T) {
 // TestRolesTogether runs tasks of a pool and a worker that have no other permissions.
 func TestRolesTogether(t *testing.T) {
 	asClient, asWorker, _ := guarded(t)
+	together(t, asClient, asWorker)
+}
+
+// together runs tasks of each kind of a pool and a worker, and neither may have anything to
+// complain about.
+func together(t *testing.T, asClient, asWorker Connection) {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	var log lines
 	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
