@@ -85,7 +85,7 @@ func (w *worker) idleWithin(timeout time.Duration) bool {
 	}
 }
 
-// stopTasks cancels what runs.
+// stopTasks cancels what runs, and what waits for room on the executor.
 func (w *worker) stopTasks() {
 	var tasks []*futures.Task
 	w.mu.Lock()
@@ -101,6 +101,7 @@ func (w *worker) stopTasks() {
 	for _, t := range tasks {
 		t.Cancel()
 	}
+	w.stop()
 }
 
 // abandon settles the messages of tasks that do not end: to their clients the worker is
@@ -177,6 +178,7 @@ func (w *worker) stopPulling() {
 func (w *worker) end() (err error) {
 	close(w.quit)
 	w.helpers.Wait()
+	w.stop()
 	for _, s := range []*nats.Subscription{w.hears, w.has} {
 		if s != nil {
 			_ = s.Unsubscribe() // fails only if the connection has ended it

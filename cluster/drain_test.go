@@ -15,6 +15,7 @@ import (
 	"github.com/futures-go/futures"
 	"github.com/futures-go/futures/cluster/internal/envelope"
 	"github.com/futures-go/futures/cluster/internal/stream"
+	"github.com/futures-go/futures/gopool"
 )
 
 // stubborn does not heed its context.
@@ -96,6 +97,45 @@ func TestDrainTimeout(t *testing.T) {
 	if len(s.letters()) != 0 {
 		t.Error("there are dead letters")
 	}
+}
+
+// TestDrainOfCrowded: an executor that others have filled, and that lets who submits wait, does not
+// keep a worker from ending.
+func TestDrainOfCrowded(t *testing.T) {
+	s := newScript(t, 0)
+	crowded := gopool.New(gopool.Options{Workers: 1, Queue: 1, Logger: quiet})
+	name := s.gate("crowded")
+	for range 2 { // one runs, and one waits
+		gate.Submit(t.Context(), crowded, name)
+	}
+	<-gates.of(name).begun
+	given := make(chan struct{})
+	stop := s.serve(ServeOptions{Executor: announcing{crowded, given}, DrainTimeout: -1})
+	s.send(1, 1, call(0, double, 4))
+	<-given // it waits for room now, or is about to
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
+	s.serve(ServeOptions{Workers: 1})
+	if o, _ := s.outcome(1); value[int](t, o) != 8 {
+		t.Errorf("got %+v", o)
+	}
+	close(gates.of(name).leave)
+	if err := crowded.Close(); err != nil {
+		t.Error(err)
+	}
+	s.empty()
+}
+
+// announcing says when it is given its task.
+type announcing struct {
+	futures.Executor
+	given chan struct{}
+}
+
+func (a announcing) Execute(ctx context.Context, t *futures.Task) error {
+	close(a.given)
+	return a.Executor.Execute(ctx, t)
 }
 
 // TestAbandon: Serve does not wait for ever for tasks that do not heed their context. They run

@@ -251,7 +251,7 @@ func (it *item) start() {
 		it.refuse(fmt.Errorf("argument of %s: %w", spec.Function, err))
 		return
 	}
-	ctx, err := codec.DecodeContext(w.base, spec.Context)
+	ctx, err := codec.DecodeContext(w.tasks, spec.Context)
 	if err != nil {
 		it.refuse(fmt.Errorf("context of %s: %w", spec.Function, err))
 		return

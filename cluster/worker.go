@@ -36,7 +36,9 @@ type worker struct {
 	log     *slog.Logger
 	id      string // unique
 	since   time.Time
-	base    context.Context // of tasks without a context of their own
+	base    context.Context // of what is asked of the server
+	tasks   context.Context // of tasks
+	stop    func()          // ends tasks; called by stopTasks, and by end
 	publish *stream.Publisher
 
 	executor  futures.Executor
@@ -106,6 +108,8 @@ func newWorker(conn *stream.Conn, opts workerOptions) (*worker, error) {
 		id:       nuid.Next(),
 		since:    time.Now(),
 		base:     context.Background(),
+		tasks:    context.Background(),
+		stop:     func() {},
 		executor: opts.Executor,
 		wake:     make(chan struct{}, 1),
 		news:     make(chan struct{}, 1),
@@ -118,6 +122,10 @@ func newWorker(conn *stream.Conn, opts workerOptions) (*worker, error) {
 	if w.executor == nil {
 		w.own = gopool.New(opts.Pool)
 		w.executor = w.own
+	} else {
+		// It may let Submit wait for room, which must have an end. That costs, and the own one
+		// always has room.
+		w.tasks, w.stop = context.WithCancel(w.tasks)
 	}
 	if err := w.begin(); err != nil {
 		_ = w.end() // only the first error says what is wrong
