@@ -122,10 +122,16 @@ func (a *attachment) begin(ctx context.Context) error {
 	if err := a.pool.conn.Fence(ctx); err != nil {
 		return err
 	}
-	// The task may move on between two questions, but only towards its result.
-	for _, known := range []func(context.Context) (bool, error){a.done, a.queued, a.held, a.done} {
-		if known, err := known(ctx); known || err != nil {
-			return err
+	rounds := 1
+	if a.pool.conn.Clustered() {
+		rounds = 3 // a replica answers what it knows, and may be a moment behind
+	}
+	for range rounds {
+		// The task may move on between two questions, but only towards its result.
+		for _, known := range []func(context.Context) (bool, error){a.done, a.queued, a.held, a.done} {
+			if known, err := known(ctx); known || err != nil {
+				return err
+			}
 		}
 	}
 	return ErrUnknownTask
@@ -186,7 +192,7 @@ func (a *attachment) done(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// queued looks whether the task is stored.
+// queued looks whether the task is stored, in whatever queue.
 func (a *attachment) queued(ctx context.Context) (bool, error) {
 	names, id := a.pool.conn.Names, a.id
 	if _, err := a.pool.conn.GetLast(ctx, names.Later(), names.At(id.Client, id.Chunk)); err == nil {
@@ -194,14 +200,11 @@ func (a *attachment) queued(ctx context.Context) (bool, error) {
 	} else if !errors.Is(err, stream.ErrNotFound) {
 		return false, err
 	}
-	for level := range stream.Levels {
-		for _, index := range []int{envelope.Whole, id.Index} {
-			subject := names.Task(a.pool.opts.QueueName, level, id.Client, id.Chunk, index)
-			if _, err := a.pool.conn.GetLast(ctx, names.Tasks(), subject); err == nil {
-				return true, nil
-			} else if !errors.Is(err, stream.ErrNotFound) {
-				return false, err
-			}
+	for _, index := range []int{envelope.Whole, id.Index} {
+		if _, err := a.pool.conn.GetNext(ctx, names.Tasks(), names.AnyTask(id.Client, id.Chunk, index), 1); err == nil {
+			return true, nil
+		} else if !errors.Is(err, stream.ErrNotFound) {
+			return false, err
 		}
 	}
 	return false, nil

@@ -98,7 +98,9 @@ func stored(t testing.TB, p *Pool, stream string) uint64 {
 func TestAttach(t *testing.T) {
 	ctx := t.Context()
 	s := newServer(t, ServerOptions{})
-	first, second := client(t, on(s)), client(t, on(s))
+	elsewhere := on(s)
+	elsewhere.QueueName = "other" // an id is good in the whole namespace
+	first, second := client(t, on(s)), client(t, elsewhere)
 	f := gate.Submit(ctx, first, "attach")
 	id, err := first.ID(ctx, f)
 	if err != nil {

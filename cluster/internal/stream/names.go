@@ -77,6 +77,12 @@ func (n Names) TaskFilter(queue string, level int) string {
 // TasksOf matches all task messages of a client, in whatever queue.
 func (n Names) TasksOf(client string) string { return n.prefix + "q.*.*." + client + ".>" }
 
+// AnyTask matches the message of a chunk, or of one of its items, in whatever queue and of
+// whatever level.
+func (n Names) AnyTask(client string, chunk uint64, index int) string {
+	return n.item("q.*.*."+client, chunk, index)
+}
+
 // Keep is the subject of a client's sentinel.
 func (n Names) Keep(client string) string { return n.prefix + "keep." + client }
 
