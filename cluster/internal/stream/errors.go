@@ -99,6 +99,13 @@ func isTransient(err error) bool {
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting)
 }
 
+// isNodeAway reports whether there are too few nodes for the replicas that are asked for, and
+// others that are known are away. In a cluster that has just started they are about to be there.
+func isNodeAway(err error) bool {
+	e, is := errors.AsType[jetstream.JetStreamError](err)
+	return is && e.APIError() != nil && e.APIError().ErrorCode == CodeInsufficientPeers && strings.Contains(e.APIError().Description, "peer offline")
+}
+
 // refusal returns the error that an answer of JetStream is, if it is one.
 func (c *Conn) refusal(m *nats.Msg) error { return refusal(c.where, m) }
 

@@ -255,10 +255,10 @@ func (c *Conn) makeWorkers(ctx context.Context, l Layout) error {
 	return err
 }
 
-// patiently calls do again while the server is not ready, until ctx ends. Its errors
-// name the server and what was to be made.
+// patiently calls do again while the server is not ready, until ctx ends, or for readyWait while
+// nodes are away. Its errors name the server and what was to be made.
 func (c *Conn) patiently(ctx context.Context, what string, do func(context.Context) error) error {
-	for {
+	for begun := time.Now(); ; {
 		once, cancel := context.WithTimeout(ctx, callWait) // an answer can get lost
 		err := do(once)
 		cancel()
@@ -269,7 +269,7 @@ func (c *Conn) patiently(ctx context.Context, what string, do func(context.Conte
 			return err
 		}
 		err = fmt.Errorf("%s: %s: %w", c.where, what, err)
-		if !isTransient(err) {
+		if !isTransient(err) && (!isNodeAway(err) || time.Since(begun) > readyWait) {
 			return err
 		}
 		select {
