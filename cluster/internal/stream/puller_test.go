@@ -415,6 +415,11 @@ func TestPullLeaderGone(t *testing.T) {
 			missing := make(chan int, 1)
 			q.Poll(1, func(n int) { missing <- n })
 			poll := receive(t, requests)
+			q.mu.Lock()
+			for i := range q.lanes {
+				q.lanes[i].due = time.Now().Add(time.Hour) // none is given up for its time
+			}
+			q.mu.Unlock()
 			header, err := nats.DecodeHeadersMsg([]byte(says))
 			if err != nil {
 				t.Fatal(err)
