@@ -70,7 +70,14 @@ func (l *load) ended() {
 func (l *load) goesOn(tasks int64) {
 	l.t.Helper()
 	want := l.next.Load() + tasks
+	gone := false
+	defer func() {
+		if !gone {
+			logState(l.t, l.pool)
+		}
+	}()
 	eventually(l.t, fmt.Sprintf("%d more tasks", tasks), func() bool { return l.next.Load() >= want })
+	gone = true
 }
 
 // end ends the callers, and returns what became of all tasks.
