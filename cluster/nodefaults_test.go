@@ -2,10 +2,10 @@ package cluster
 
 import (
 	"fmt"
-	"net"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
@@ -20,20 +20,9 @@ type nodes struct {
 func playNodes(t *testing.T) *nodes {
 	t.Helper()
 	n := &nodes{parts: make([]part, 3)}
-	var routes []string
-	var listeners []net.Listener
-	for range n.parts { // all know all before they are there
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		routes, listeners = append(routes, l.Addr().String()), append(listeners, l)
-	}
+	routes := routesOf(t, len(n.parts)) // all know all before they are there
 	for i := range n.parts {
 		n.parts[i] = part{Name: fmt.Sprint("node", i), Dir: t.TempDir(), Listen: "127.0.0.1:0", Route: routes[i], Routes: routes}
-	}
-	for _, l := range listeners {
-		_ = l.Close()
 	}
 	var urls []string
 	for _, p := range n.parts {
@@ -45,6 +34,10 @@ func playNodes(t *testing.T) *nodes {
 	n.url = strings.Join(urls, ",")
 	return n
 }
+
+// nodeLease is so long that a lease does not end while a leader is elected, which takes up to 9 s:
+// the last word of a worker, a third of a lease before, is what the next leader knows.
+const nodeLease = 15 * time.Second
 
 // kill kills a node.
 func (n *nodes) kill(i int) { n.processes[i].kill() }
@@ -78,7 +71,7 @@ func TestNodeKilled(t *testing.T) {
 	n := playNodes(t)
 	p := client(t, Options{Connection: Connection{URL: n.url}, Replicas: 3})
 	for range 2 {
-		play(t, "faults.worker", part{URL: n.url, Workers: 3, Lease: 4 * shortLease})
+		play(t, "faults.worker", part{URL: n.url, Workers: 3, Lease: nodeLease})
 	}
 	held := meet.Submit(ctx, p, m.at("held"))
 	visit := m.await("held")

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"strings"
 	"testing"
@@ -14,19 +15,29 @@ import (
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
+// routesOf returns addresses for the routes of so many nodes. Their ports are below those that a
+// system gives to connections, as a node that is started again needs the one it had, which anybody
+// could be given meanwhile.
+func routesOf(t testing.TB, nodes int) (all []string) {
+	t.Helper()
+	for tries := 0; len(all) < nodes; tries++ {
+		l, err := net.Listen("tcp", fmt.Sprint("127.0.0.1:", 20_000+rand.IntN(10_000)))
+		if err != nil && tries > 100 {
+			t.Fatal(err)
+		}
+		if err == nil {
+			all = append(all, l.Addr().String())
+			defer func() { _ = l.Close() }() // after all are chosen, so that they differ
+		}
+	}
+	return all
+}
+
 // peerOptions returns what to start three nodes of a cluster with. Their routes are
 // known before they listen, so their ports are chosen here.
 func peerOptions(t testing.TB) (all [3]ServerOptions) {
 	t.Helper()
-	var routes []string
-	for range all {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		routes = append(routes, l.Addr().String())
-		defer func() { _ = l.Close() }() // after all are chosen, so that they differ
-	}
+	routes := routesOf(t, len(all))
 	for i := range all {
 		all[i] = ServerOptions{
 			Name:       fmt.Sprint("node", i),

@@ -27,6 +27,7 @@ func (w *worker) newSource(queue string, level int) (*source, error) {
 		Stream:   w.names.Tasks(),
 		Consumer: w.names.Consumer(queue, level),
 		Message:  func(from *stream.Message) { w.accepted(s, from) },
+		Moved:    func() { w.extend(s) },
 		Failed: func(err error) {
 			if _, denied := errors.AsType[*stream.PermissionError](err); denied {
 				w.fail(err)

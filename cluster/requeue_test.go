@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/futures-go/futures/cluster/internal/envelope"
 	"github.com/futures-go/futures/cluster/internal/stream"
 	"github.com/futures-go/futures/internal/codec"
@@ -326,6 +328,59 @@ func TestLease(t *testing.T) {
 		t.Errorf("got %+v", o)
 	}
 	if err := errors.Join(stop(), other()); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLeaseAfterLoss: leases are extended at once where what the server was told last may be lost:
+// after a reconnection, and with another leader of the consumer (CL4).
+func TestLeaseAfterLoss(t *testing.T) {
+	s := newScript(t, time.Hour)
+	w := s.worker(func(o *workerOptions) { o.Lease = time.Hour }) // none is due in this test
+	extended, requests := make(chan struct{}, 1000), make(chan *nats.Msg, 1000)
+	for subject, do := range map[string]func(*nats.Msg){
+		"$JS.ACK.>": func(m *nats.Msg) {
+			if string(m.Data) == "+WPI" {
+				extended <- struct{}{}
+			}
+		},
+		"$JS.API.CONSUMER.MSG.NEXT." + s.conn.Names.Tasks() + "." + s.conn.Names.Consumer(stream.Default, 1): func(m *nats.Msg) { requests <- m },
+	} {
+		if _, err := s.conn.Subscribe(subject, do); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.conn.Fence(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.send(1, 1, call(0, gate, s.gate("leased")))
+	<-gates.of(s.gate("leased")).begun
+	await := func(what string) {
+		t.Helper()
+		select {
+		case <-extended:
+		case <-time.After(patience):
+			t.Fatalf("the lease is not extended %s", what)
+		}
+	}
+	if err := w.conn.NC.ForceReconnect(); err != nil {
+		t.Fatal(err)
+	}
+	await("after a reconnection")
+	for len(requests) > 0 { // until then; those since are the ones that count
+		<-requests
+	}
+	s.send(2, 1, call(0, double, 1)) // has more asked for
+	s.outcome(2)
+	request := <-requests
+	header := nats.Header{"Status": {"409"}, "Description": {"Leadership Change"}}
+	if err := s.conn.NC.PublishMsg(&nats.Msg{Subject: request.Reply, Header: header}); err != nil {
+		t.Fatal(err)
+	}
+	await("with another leader")
+	close(gates.of(s.gate("leased")).leave)
+	s.outcome(1)
+	if err := w.drain(patience); err != nil {
 		t.Error(err)
 	}
 }

@@ -39,7 +39,8 @@ type ServeOptions struct {
 
 	// Lease is how long the worker may be silent before its tasks go to another one. It
 	// holds for queues that nobody has used yet, and must be that of the queue otherwise; zero
-	// takes what there is, or 30 s.
+	// takes what there is, or 30 s. With several nodes it should be 15 s or more,
+	// or leases end while leaders are elected.
 	Lease time.Duration
 
 	// DrainTimeout is how long tasks may go on once ctx has ended. Then they are cancelled, and

@@ -19,6 +19,8 @@ type load struct {
 	pool    *Pool
 	file    string
 	next    atomic.Int64 // number of the next task
+	done    atomic.Int64 // when a task ended last, in ns since the Unix epoch
+	stall   atomic.Int64 // the longest time between two ends, in ns
 	callers sync.WaitGroup
 	stop    context.CancelFunc
 }
@@ -43,6 +45,7 @@ func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load
 				if crash, lost := errors.AsType[*futures.CrashError](err); mayLose && lost && crash.PID == 0 {
 					continue
 				}
+				l.ended()
 				if v != noted(n) || err != nil {
 					t.Errorf("task %d: %v, %v", n, v, err)
 				}
@@ -53,11 +56,28 @@ func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load
 	return l
 }
 
+// ended notes that a task has ended.
+func (l *load) ended() {
+	now := time.Now().UnixNano()
+	if last := l.done.Swap(now); last != 0 {
+		for longest := l.stall.Load(); now-last > longest && !l.stall.CompareAndSwap(longest, now-last); {
+			longest = l.stall.Load()
+		}
+	}
+}
+
 // goesOn waits until so many more tasks were done by each of the callers, on average.
 func (l *load) goesOn(tasks int64) {
 	l.t.Helper()
 	want := l.next.Load() + tasks
+	gone := false
+	defer func() {
+		if !gone {
+			logState(l.t, l.pool)
+		}
+	}()
 	eventually(l.t, fmt.Sprintf("%d more tasks", tasks), func() bool { return l.next.Load() >= want })
+	gone = true
 }
 
 // end ends the callers, and returns what became of all tasks.
@@ -65,6 +85,7 @@ func (l *load) end() []runsOf {
 	l.t.Helper()
 	l.stop()
 	l.callers.Wait()
+	l.t.Logf("the longest time between the ends of two tasks: %v", time.Duration(l.stall.Load()).Round(time.Millisecond))
 	return readNotes(l.t, l.file, int(l.next.Load()))
 }
 

@@ -132,6 +132,19 @@ func (w *worker) lookAt(m *message, now int64, s *sight) {
 	w.watchSleep(m)
 }
 
+// extend has the leases of all messages extended soon, or of those of one source: what was said
+// last may be lost with a connection or with a leader, and with it the better part of a lease.
+func (w *worker) extend(of *source) {
+	w.mu.Lock()
+	for m := range w.messages {
+		if of == nil || m.source == of {
+			m.leased = w.now() - int64(w.opts.Lease)
+		}
+	}
+	w.mu.Unlock()
+	w.poke()
+}
+
 // alive reports whether a message's lease is to be extended (CL4): it waits for a slot, or
 // a future of it is not resolved and the executor works, or its result is on its way. The
 // caller holds w.mu.

@@ -151,6 +151,7 @@ func (w *worker) begin() (err error) {
 		}
 	}
 	w.starter.init(w)
+	w.conn.OnGap(func() { w.extend(nil) })
 	w.helpers.Go(w.watch)
 	w.helpers.Go(w.announce)
 	w.replan()

@@ -14,7 +14,10 @@
 // answer, or with the reason why there is none.
 //
 // ST2: what is published with a message id is sent again until the server has
-// answered, over reconnects and restarts; the server drops the copies.
+// answered, over reconnects and restarts; the server drops the copies. What a leader that was
+// killed had not passed on is sent again as soon as its stream stores something that was sent
+// later; and while a stream is silent its oldest message is sent again twice a second, to find
+// out.
 //
 // ST3: a Puller asks for no more messages than were requested of it, and it never
 // forgets to ask: whatever becomes of a pull request, what it did not bring is asked

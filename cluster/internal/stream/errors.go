@@ -99,10 +99,15 @@ func isTransient(err error) bool {
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting)
 }
 
-// lacksPeers reports whether there are fewer nodes than there are to be replicas.
+// lacksPeers reports whether there are fewer nodes than there are to be replicas, or some of
+// them are away, and the server has no other reason.
 func lacksPeers(err error) bool {
 	e, is := errors.AsType[jetstream.JetStreamError](err)
-	return is && e.APIError() != nil && e.APIError().ErrorCode == CodeInsufficientPeers
+	if !is || e.APIError() == nil || e.APIError().ErrorCode != CodeInsufficientPeers {
+		return false
+	}
+	_, reasons, more := strings.Cut(e.APIError().Description, ", ")
+	return !more || strings.Contains(reasons, "peer offline")
 }
 
 // refusal returns the error that an answer of JetStream is, if it is one.

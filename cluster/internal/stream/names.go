@@ -131,6 +131,22 @@ func (n Names) Due(queue string, level int, client string, chunk uint64) string 
 	return n.item("due."+queue+"."+strconv.Itoa(level)+"."+client, chunk, -1)
 }
 
+// stream tells apart the streams that take subjects: it is the same for those of one stream,
+// and empty for a subject that is none of these.
+func (n Names) stream(subject string) string {
+	rest, ours := strings.CutPrefix(subject, n.prefix)
+	kind, _, _ := strings.Cut(rest, ".")
+	switch {
+	case !ours:
+		return ""
+	case kind == "keep":
+		return "q"
+	case kind == "due":
+		return "at"
+	}
+	return kind
+}
+
 // inbox is the prefix of the answers to one connection of a role.
 func (n Names) inbox(role Role, unique string) string {
 	return n.prefix + "i." + string(role) + "." + unique

@@ -10,7 +10,8 @@ import (
 )
 
 // A Publisher stores messages in streams. It sends a message again until the server
-// has answered: after a reconnection, or when there is no answer for callWait.
+// has answered: after a reconnection, when something that was sent later to the same
+// stream is stored, or when there is no answer for callWait.
 type Publisher struct {
 	exchange *exchange
 }

@@ -15,6 +15,7 @@ const (
 	pullExpires = 5 * time.Second // how long a server keeps a pull request
 	pullSlack   = time.Second     // after which one that is over and that nothing was heard of is given up
 	pullBusy    = 100 * time.Millisecond
+	pollWait    = 2 * time.Second // for the answer to a poll, which comes at once, until it is given up
 
 	// PullExpires is for how long a server may honour a request that Forget has taken back.
 	PullExpires = pullExpires
@@ -34,14 +35,19 @@ type PullerConfig struct {
 	// consumer is gone, or the user may not pull from it. The puller goes on asking, with
 	// pauses; Failed is called again only after a request was answered well in between.
 	Failed func(error)
+
+	// Moved, if it is set, is called when the consumer has another leader, as far as the
+	// puller hears of it: it does while it asks for something. The one before may have been
+	// lost, and with it what it was told last.
+	Moved func()
 }
 
 // A Puller gets messages of one consumer: as many as were requested of it, and no
 // more (ST3). It stands in for the pull requests behind that, which expire, and get
 // lost with connections and servers.
 //
-// One exception: after a reconnection the server may still honour requests made
-// before it, beside the new ones. So there may be more messages than were requested,
+// One exception: after a reconnection, or when the consumer's leader seems to be gone, a
+// server may still honour requests made before, beside the new ones. So there may be more messages than were requested,
 // which later requests make up for.
 //
 // A message does not tell which request it answers, only the subscription does. So
@@ -79,6 +85,7 @@ type lane struct {
 
 	token uint64
 	left  int       // messages that have not come; 0: there is no request
+	begun time.Time // when it was sent
 	due   time.Time // when the request is given up
 	done  func(missing int)
 }
@@ -147,7 +154,7 @@ func (p *Puller) Poll(n int, done func(missing int)) {
 		return
 	}
 	l.done = done
-	p.begin(pollLane, n, time.Now().Add(callWait), pullRequest{Batch: n, NoWait: true})
+	p.begin(pollLane, n, time.Now().Add(pollWait), pullRequest{Batch: n, NoWait: true})
 }
 
 // ask sends a request for what was requested and is in none, once that is at least
@@ -173,9 +180,9 @@ func (p *Puller) ask(now time.Time) {
 func (p *Puller) begin(i, n int, due time.Time, r pullRequest) {
 	l := &p.lanes[i]
 	p.last++
-	l.token, l.left, l.due = p.last, n, due
-	token := p.last
-	p.moved = time.Now()
+	token, now := p.last, time.Now()
+	l.token, l.left, l.begun, l.due = token, n, now, due
+	p.moved = now
 	p.mu.Unlock()
 	p.conn.sweep.watch()
 	reply := l.inbox + strconv.FormatUint(token, 36)
@@ -255,13 +262,17 @@ func (p *Puller) status(i int, m *nats.Msg) {
 	}
 	var pause time.Duration
 	var failure error
+	var moved, gone bool // there is another leader; the one that has the earlier requests is none
 	text := m.Header.Get("Description")
 	switch status := m.Header.Get("Status"); {
 	case status == "100": // a heartbeat, which nobody asked for
 		return
 	case status == "404", status == "408": // no messages, or not so many, in time
-	case status == "409" && (strings.HasPrefix(text, "Batch Completed") || strings.HasPrefix(text, "Leadership Change")):
+	case status == "409" && strings.HasPrefix(text, "Batch Completed"):
+	case status == "409" && strings.HasPrefix(text, "Leadership Change"):
+		moved, gone = true, true
 	case status == noResponders:
+		gone = true
 		pause, failure = pullBusy, fmt.Errorf("consumer %s of %s: %w", p.config.Consumer, p.config.Stream, ErrNoJetStream)
 	case status == "409" && strings.HasPrefix(text, "Server Shutdown"):
 		pause = pullBusy
@@ -271,6 +282,32 @@ func (p *Puller) status(i int, m *nats.Msg) {
 		pause, failure = 10*pullBusy, fmt.Errorf("consumer %s of %s: %s %s", p.config.Consumer, p.config.Stream, status, text)
 	}
 	p.end(i, token, pause, failure)
+	if gone {
+		p.gone(token, pause, failure)
+	}
+	if moved && p.config.Moved != nil {
+		p.config.Moved()
+	}
+}
+
+// gone ends the requests that a leader has that is gone: those that were sent before one that
+// says so. The new leader says it only of those that the old one had passed on. A request that
+// has just been sent may be the new leader's.
+func (p *Puller) gone(token uint64, pause time.Duration, failure error) {
+	var ended [len(p.lanes)]uint64
+	now := time.Now()
+	p.mu.Lock()
+	for i := range p.lanes {
+		if l := &p.lanes[i]; l.left > 0 && (l.token < token || now.Sub(l.begun) > pullQuiet) {
+			ended[i] = l.token
+		}
+	}
+	p.mu.Unlock()
+	for i, token := range ended {
+		if token != 0 {
+			p.end(i, token, pause, failure)
+		}
+	}
 }
 
 // end ends a request that will bring no more. After a pause what it did not bring is

@@ -317,7 +317,7 @@ func TestPullLost(t *testing.T) {
 	q.Request(1)
 	missing := make(chan int, 1)
 	q.Poll(1, func(n int) { missing <- n })
-	if n := receive(t, missing); n != 1 { // after callWait: both requests were lost
+	if n := receive(t, missing); n != 1 { // after pollWait: both requests were lost
 		t.Errorf("the poll misses %d", n)
 	}
 	between.lose(false)
@@ -391,6 +391,66 @@ func TestStop(t *testing.T) {
 		t.Errorf("a poll after Stop misses %d, want 3", missing)
 	}
 	q.Stop()
+}
+
+// TestPullLeaderGone (ST3): who hears that a consumer has no leader, or another one, takes
+// earlier requests for lost. That they bring nothing the leader cannot say that had them.
+func TestPullLeaderGone(t *testing.T) {
+	for _, says := range []string{"NATS/1.0 503\r\n\r\n", "NATS/1.0 409 Leadership Change\r\n\r\n"} {
+		t.Run(strings.Fields(says)[1], func(t *testing.T) {
+			c := startNode(t, nil).connect(t, nil)
+			requests, moved := make(chan *nats.Msg, 100), make(chan struct{}, 100)
+			q, err := c.NewPuller(PullerConfig{Stream: "S", Consumer: "C", Message: func(*Message) {}, Moved: func() { moved <- struct{}{} }})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(q.Stop)
+			if _, err := c.Subscribe(q.subject, func(m *nats.Msg) { requests <- m }); err != nil {
+				t.Fatal(err)
+			}
+			q.Request(4)
+			receive(t, requests)
+			q.Request(8)
+			receive(t, requests)
+			missing := make(chan int, 1)
+			q.Poll(1, func(n int) { missing <- n })
+			poll := receive(t, requests)
+			q.mu.Lock()
+			for i := range q.lanes {
+				q.lanes[i].due = time.Now().Add(time.Hour) // none is given up for its time
+			}
+			q.mu.Unlock()
+			header, err := nats.DecodeHeadersMsg([]byte(says))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.NC.PublishMsg(&nats.Msg{Subject: poll.Reply, Header: header}); err != nil {
+				t.Fatal(err)
+			}
+			if n := receive(t, missing); n != 1 {
+				t.Errorf("the poll misses %d", n)
+			}
+			all := 0
+			for all < 12 { // in one request or in several
+				var r pullRequest
+				if err := json.Unmarshal(receive(t, requests).Data, &r); err != nil {
+					t.Fatal(err)
+				}
+				all += r.Batch
+			}
+			q.mu.Lock()
+			defer q.mu.Unlock()
+			if all != 12 || q.want != 12 || q.asked != 12 {
+				t.Errorf("%d messages are asked for, and %d, %d are said to be, want 12", all, q.asked, q.want)
+			}
+			switch {
+			case says[9] == '4':
+				receive(t, moved)
+			case len(moved) > 0:
+				t.Error("told that there is another leader, and there is none")
+			}
+		})
+	}
 }
 
 func TestPollTwice(t *testing.T) {

@@ -105,6 +105,28 @@ func TestSetupImpossible(t *testing.T) {
 	}
 }
 
+// TestSetupPatience: nodes that are not known yet, or away, are waited for, as those of a cluster that
+// has just started, and other refusals are final.
+func TestSetupPatience(t *testing.T) {
+	c := startNode(t, nil).connect(t, nil)
+	for text, want := range map[string]int{
+		"no suitable peers for placement":                   2,
+		"no suitable peers for placement, peer offline":     2,
+		"no suitable peers for placement, tags not matched": 1,
+	} {
+		calls := 0
+		err := c.patiently(t.Context(), "it", func(context.Context) error {
+			if calls++; calls == 2 {
+				return nil
+			}
+			return &jetstream.APIError{ErrorCode: CodeInsufficientPeers, Description: text}
+		})
+		if calls != want || (err == nil) != (want == 2) {
+			t.Errorf("%s: %d calls, %v", text, calls, err)
+		}
+	}
+}
+
 // TestDelayed has a scheduled message become a task when it is due and not before; when
 // TASKS is full, once it is not; and not at all if its schedule is removed.
 func TestDelayed(t *testing.T) {
