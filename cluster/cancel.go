@@ -320,7 +320,7 @@ func (p *Pool) cancelAll() (queued, running int) {
 		}
 	}
 	p.feed.Unlock()
-	waiting = append(waiting, p.delays.all()...)
+	waiting = append(waiting, p.delays.All()...)
 	for _, j := range waiting {
 		if j.task.Pending() && j.task.Cancel() {
 			queued++

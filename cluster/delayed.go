@@ -91,50 +91,12 @@ func waitUntil(ch <-chan struct{}, deadline time.Time) {
 	}
 }
 
-// delays are the jobs that wait here: before their first attempt, or between two.
-type delays struct {
-	mu     sync.Mutex
-	timers map[*job]*time.Timer
-}
-
-func (d *delays) len() int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.timers)
-}
-
-// forget removes a job that will not be run again.
-func (d *delays) forget(j *job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if timer := d.timers[j]; timer != nil {
-		timer.Stop()
-		delete(d.timers, j)
-	}
-}
-
-// all returns the jobs.
-func (d *delays) all() (jobs []*job) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for j := range d.timers {
-		jobs = append(jobs, j)
-	}
-	return jobs
-}
-
 // delay keeps a job that will be sent after a while. The job is the caller's.
 func (p *Pool) delay(j *job, wait time.Duration) {
-	d := &p.delays
 	p.feed.Lock()
 	j.begun = false
 	j.place = placeDelayed // from here on it can be cancelled
-	d.mu.Lock()
-	if d.timers == nil {
-		d.timers = make(map[*job]*time.Timer)
-	}
-	d.timers[j] = time.AfterFunc(wait, func() { p.delayed(j) })
-	d.mu.Unlock()
+	p.delays.Start(j, wait, func() { p.delayed(j) })
 	p.feed.Unlock()
 	if p.stopAll.Load() {
 		j.task.Cancel()
@@ -146,7 +108,7 @@ func (p *Pool) delay(j *job, wait time.Duration) {
 func (p *Pool) delayed(j *job) {
 	p.feed.Lock()
 	if j.place == placeDelayed {
-		p.delays.forget(j)
+		p.delays.Forget(j)
 		p.enter(j)
 		p.drain()
 	}

@@ -15,7 +15,7 @@ func (p *Pool) Inspect() inspect.Snapshot {
 	}
 	s := inspect.Snapshot{Kind: "cluster", Name: p.opts.Name, Time: time.Now(), Capacity: p.opts.Queue, Limit: p.Size()}
 	queued, blocked := p.queue.Len()
-	s.Queued, s.Blocked, s.Delayed = queued+int(p.waiting.Load()), blocked, p.delays.len()
+	s.Queued, s.Blocked, s.Delayed = queued+int(p.waiting.Load()), blocked, p.delays.Len()
 	s.Functions = make(map[string]inspect.Function)
 	p.functions.Lock()
 	for _, f := range p.functions.All() {

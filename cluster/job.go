@@ -238,7 +238,7 @@ func (j *job) Cancelled(t *futures.Task, started bool) {
 	case placeQueued:
 		p.queue.Cancelled()
 	case placeDelayed:
-		p.delays.forget(j)
+		p.delays.Forget(j)
 	case placeLane, placeSent:
 		p.queue.Popped() // there is room again
 	}

@@ -85,7 +85,7 @@ func (p *Pool) workersEnded(cause error) {
 		p.wasStored(j)
 		p.settleQuestion(j)
 		p.leave(j)
-		p.delays.forget(j)
+		p.delays.Forget(j)
 	}
 	p.feed.Lock()
 	p.drainToLanes()
@@ -101,7 +101,7 @@ func (p *Pool) workersEnded(cause error) {
 			take(j)
 		}
 	}
-	for _, j := range p.delays.all() {
+	for _, j := range p.delays.All() {
 		take(j)
 	}
 	p.feed.Unlock()

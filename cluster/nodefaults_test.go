@@ -84,7 +84,9 @@ func TestNodeKilled(t *testing.T) {
 		n.kill(leads)
 		l.goesOn(100) // with two of three
 		n.restart(t, leads)
-		eventually(t, "the node to have what it missed", func() bool { return caughtUp(ctx, p.conn, 3) })
+		for _, name := range streamsOf(names) {
+			eventually(t, "the node to have what it missed of "+name, func() bool { return replicated(ctx, p.conn, name, len(n.parts)) })
+		}
 	}
 	l.goesOn(100)
 	all := l.end()

@@ -29,7 +29,7 @@ type Pool struct {
 	functions remote.Functions[poolFunction]
 	contexts  remote.Contexts // of submitters
 	queue     *taskqueue.Queue
-	delays    delays
+	delays    remote.Delays[*job]
 	fences    fences
 	errands   errands
 	attached  attachments

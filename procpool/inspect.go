@@ -14,7 +14,7 @@ import (
 func (p *Pool) Inspect() inspect.Snapshot {
 	s := inspect.Snapshot{Kind: "procpool", Name: p.opts.Name, Time: time.Now(), Capacity: p.opts.Queue}
 	queued, blocked := p.queue.Len()
-	s.Blocked, s.Delayed, s.Limit = blocked, p.delays.len(), p.Size()
+	s.Blocked, s.Delayed, s.Limit = blocked, p.delays.Len(), p.Size()
 	s.Functions = make(map[string]inspect.Function)
 	p.functions.Lock()
 	for _, f := range p.functions.All() {

@@ -245,7 +245,7 @@ func (j *job) Cancelled(t *futures.Task, started bool) {
 	case placeQueued:
 		p.queue.Cancelled()
 	case placeDelayed:
-		p.delays.forget(j)
+		p.delays.Forget(j)
 	case placeReturned, placeHanded:
 		p.queue.Popped() // there is room again
 	}

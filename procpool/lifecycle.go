@@ -99,7 +99,7 @@ func (p *Pool) takeUnstarted(fn func(t *futures.Task, inQueue bool)) {
 	for _, t := range p.queue.Drain() {
 		fn(t, true)
 	}
-	for _, j := range p.delays.all() {
+	for _, j := range p.delays.All() {
 		fn(j.task, false)
 	}
 }
@@ -116,7 +116,7 @@ func (p *Pool) refuseAll() {
 			}
 			return
 		}
-		p.delays.forget(j)
+		p.delays.Forget(j)
 		p.unobserved.Note(t)
 		j.settled()
 	})

@@ -32,7 +32,7 @@ type Pool struct {
 	wanting     atomic.Int64 // those of them whose outcome nobody can have seen yet: workers are for these
 
 	queue  *taskqueue.Queue
-	delays delays
+	delays remote.Delays[*job]
 
 	contexts remote.Contexts // of submitters
 

@@ -56,7 +56,7 @@ func (p *Pool) growLocked(least int) {
 	if p.over || p.killed != nil || p.broken != nil || p.pause != nil {
 		return
 	}
-	need := max(int64(least), p.wanting.Load()-int64(p.delays.len()))
+	need := max(int64(least), p.wanting.Load()-int64(p.delays.Len()))
 	for int64(p.live.Load()) < min(need, int64(p.limit.Load())) {
 		p.startWorker()
 		if p.failures > 0 {
