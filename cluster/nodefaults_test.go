@@ -53,11 +53,8 @@ func (n *nodes) restart(t *testing.T, i int) {
 func (n *nodes) leader(t *testing.T, conn *stream.Conn, name string) (leader int) {
 	t.Helper()
 	eventually(t, "a leader", func() bool {
-		s, err := conn.JS.Stream(t.Context(), name)
-		if err != nil || s.CachedInfo().Cluster == nil {
-			return false
-		}
-		leader = slices.IndexFunc(n.parts, func(p part) bool { return p.Name == s.CachedInfo().Cluster.Leader })
+		have := membersOf(t.Context(), conn, name)
+		leader = slices.IndexFunc(n.parts, func(p part) bool { return have != nil && p.Name == have.Leader })
 		return leader >= 0
 	})
 	return leader

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"github.com/futures-go/futures/cluster/internal/certtest"
 	"github.com/futures-go/futures/cluster/internal/stream"
 )
@@ -146,17 +148,28 @@ func streamsOf(n stream.Names) []string {
 
 // replicated reports whether so many nodes have everything of a stream, or nearly so: it may go on.
 func replicated(ctx context.Context, conn *stream.Conn, name string, nodes int) bool {
-	s, err := conn.JS.Stream(ctx, name)
-	if err != nil || s.CachedInfo().Cluster == nil || s.CachedInfo().Cluster.Leader == "" {
+	have := membersOf(ctx, conn, name)
+	if have == nil || have.Leader == "" {
 		return false
 	}
-	replicas := s.CachedInfo().Cluster.Replicas
-	for _, r := range replicas {
+	for _, r := range have.Replicas {
 		if !r.Current || r.Offline {
 			return false
 		}
 	}
-	return len(replicas) == nodes-1
+	return len(have.Replicas) == nodes-1
+}
+
+// membersOf returns the nodes that have a stream, or nil: while they elect a leader nobody may answer,
+// not even later.
+func membersOf(ctx context.Context, conn *stream.Conn, name string) *jetstream.ClusterInfo {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	s, err := conn.JS.Stream(ctx, name)
+	if err != nil {
+		return nil
+	}
+	return s.CachedInfo().Cluster
 }
 
 // TestPeerComesLate has a client want more replicas than there are nodes, and a node come
