@@ -84,9 +84,11 @@ func TestNodeKilled(t *testing.T) {
 		n.kill(leads)
 		l.goesOn(100) // with two of three
 		n.restart(t, leads)
-		for _, name := range streamsOf(names) {
-			eventually(t, "the node to have what it missed of "+name, func() bool { return replicated(ctx, p.conn, name, len(n.parts)) })
-		}
+		l.rest(func() { // a node on a busy machine may never catch up with a load
+			for _, name := range streamsOf(names) {
+				eventually(t, "the node to have what it missed of "+name, func() bool { return replicated(ctx, p.conn, name, len(n.parts)) })
+			}
+		})
 	}
 	l.goesOn(100)
 	all := l.end()

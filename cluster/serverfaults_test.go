@@ -23,6 +23,7 @@ type load struct {
 	stall   atomic.Int64 // the longest time between two ends, in ns
 	callers sync.WaitGroup
 	stop    context.CancelFunc
+	resting sync.RWMutex // read by each caller while it has a task
 }
 
 // loaded starts so many callers, each of which submits tasks and waits for them: short ones of a
@@ -34,7 +35,9 @@ func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load
 	mayLose := len(options) > 0 // a worker, and so end with a CrashError
 	for range callers {
 		l.callers.Go(func() {
-			for ctx.Err() == nil {
+			one := func() {
+				l.resting.RLock()
+				defer l.resting.RUnlock()
 				n := int(l.next.Add(1)) - 1
 				var work time.Duration
 				if rand.IntN(20) == 0 {
@@ -43,17 +46,28 @@ func loaded(t *testing.T, p *Pool, callers int, options ...futures.Option) *load
 				f := note.Submit(in, p, noting{l.file, n, work}, options...)
 				v, err := f.Result(in)
 				if crash, lost := errors.AsType[*futures.CrashError](err); mayLose && lost && crash.PID == 0 {
-					continue
+					return
 				}
 				l.ended()
 				if v != noted(n) || err != nil {
 					t.Errorf("task %d: %v, %v", n, v, err)
 				}
 			}
+			for ctx.Err() == nil {
+				one()
+			}
 		})
 	}
 	t.Cleanup(func() { stop(); l.callers.Wait() })
 	return l
+}
+
+// rest calls do while no caller has a task.
+func (l *load) rest(do func()) {
+	l.resting.Lock()
+	defer l.resting.Unlock()
+	do()
+	l.done.Store(0) // that nothing ended meanwhile was meant
 }
 
 // ended notes that a task has ended.
