@@ -143,8 +143,9 @@ type FetchingHost interface {
 
 	// Await is called by a goroutine that is about to wait for t. It may look for
 	// outcomes itself for a short while, and returns when t is resolved or is
-	// better waited for.
-	Await(t *Task)
+	// better waited for. It reports whether that may be soon, so that letting other
+	// goroutines run is likely to be all that it takes.
+	Await(t *Task) (soon bool)
 }
 
 // fetching returns the host of a task if it has to be asked.

@@ -39,12 +39,13 @@ const yields = 2
 // waitDone blocks until the task is resolved or ctx ends. A task that is
 // resolved counts, also if ctx has ended.
 func waitDone(ctx context.Context, t *Task) bool {
+	soon := true
 	if host := t.fetching(); host != nil {
-		if host.Await(t); t.resolved() {
+		if soon = host.Await(t); t.resolved() {
 			return true
 		}
 	}
-	for range yields {
+	for i := 0; soon && i < yields; i++ {
 		runtime.Gosched()
 		if t.resolved() {
 			return true

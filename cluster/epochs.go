@@ -8,21 +8,29 @@ import (
 )
 
 // epoch is a part of the results that are removed together, once all of them have come.
-// Results that are long in coming are in none: they are removed one by one. It is guarded by
-// Pool.feed.
+// Results that are long in coming are in none: they are removed one by one, which costs the
+// server a look through its file for each. It is guarded by Pool.feed.
 type epoch struct {
 	text   string
+	kind   epochKind
 	chunks int  // that were sent
 	left   int  // of them, without a result
 	sealed bool // there will be no more
 	kept   bool // somebody has an id of it
 }
 
-// The bounds of an epoch.
+// epochKind tells which results share an epoch.
+type epochKind int
+
 const (
-	epochChunks = 4096
-	epochTime   = time.Second
+	epochBrief   epochKind = iota // of functions that do not run long
+	epochUnknown                  // of functions of which that is not known yet
+	epochKinds
 )
+
+// epochChunks bounds an epoch, beside keepEach. One result that is long in coming keeps
+// all others of its epoch on the server: of those of which nothing is known few are together.
+var epochChunks = [epochKinds]int{epochBrief: 4096, epochUnknown: 64}
 
 // noEpoch stands in subjects and ids where there is none.
 const noEpoch = "o"
@@ -34,29 +42,44 @@ func (e *epoch) name() string {
 	return e.text
 }
 
-// currentEpoch returns the epoch of a chunk that is sent now. The caller holds feed.
-func (p *Pool) currentEpoch() *epoch {
-	e := p.epoch
+// epochOf returns the epoch of a chunk that is sent now, or nil if it is to be in none. The
+// caller holds feed.
+func (p *Pool) epochOf(fn *poolFunction) *epoch {
+	kind := epochBrief
+	switch {
+	case fn.unknown():
+		kind = epochUnknown
+	case !fn.brief():
+		return nil
+	}
+	e := p.epochs[kind]
 	if e == nil {
 		// The first chunk's number, as each has another one.
-		e = &epoch{text: "e" + envelope.FormatChunk(p.lastChunk)}
-		p.epoch = e
+		e = &epoch{text: "e" + envelope.FormatChunk(p.lastChunk), kind: kind}
+		p.epochs[kind] = e
 	}
 	e.chunks++
 	e.left++
-	if e.chunks >= epochChunks {
-		p.sealEpoch()
+	if e.chunks >= epochChunks[kind] {
+		p.sealEpoch(e)
 	}
 	return e
 }
 
-// sealEpoch ends the current epoch. The caller holds feed.
-func (p *Pool) sealEpoch() {
-	if e := p.epoch; e != nil {
-		e.sealed = true
-		p.epoch = nil
-		p.purgeEpoch(e)
+// sealEpochs ends the current epochs. The caller holds feed.
+func (p *Pool) sealEpochs() {
+	for _, e := range p.epochs {
+		if e != nil {
+			p.sealEpoch(e)
+		}
 	}
+}
+
+// sealEpoch ends a current epoch. The caller holds feed.
+func (p *Pool) sealEpoch(e *epoch) {
+	e.sealed = true
+	p.epochs[e.kind] = nil
+	p.purgeEpoch(e)
 }
 
 // keep notes that somebody has the id of a task in a chunk. The caller holds feed.

@@ -185,8 +185,8 @@ func (j *job) settled() {
 func (*job) Block(*futures.Task)   {}
 func (*job) Unblock(*futures.Task) {}
 
-// Await implements futures.FetchingHost: results come by themselves.
-func (*job) Await(*futures.Task) {}
+// Await implements futures.FetchingHost: results come by themselves, and not soon.
+func (*job) Await(*futures.Task) (soon bool) { return false }
 
 // Refresh implements futures.FetchingHost. What has begun before it is called is known when
 // it returns.

@@ -58,7 +58,7 @@ func (p *Pool) keepGoing() {
 		}
 		p.rollSentinel()
 		p.feed.Lock()
-		p.sealEpoch()
+		p.sealEpochs()
 		p.feed.Unlock()
 		p.purge()
 		p.repeatStops()
@@ -76,7 +76,7 @@ func (p *Pool) idle() bool {
 	}
 	p.feed.Lock()
 	defer p.feed.Unlock()
-	return p.epoch == nil && len(p.fresh)+len(p.ripe) == 0
+	return p.epochs == [epochKinds]*epoch{} && len(p.fresh)+len(p.ripe) == 0
 }
 
 // fences are those that are under way.

@@ -214,9 +214,7 @@ func (p *Pool) newChunk(l *lane, jobs []*job) *chunk {
 
 // sendChunk sends a message. The caller holds feed.
 func (p *Pool) sendChunk(c *chunk) {
-	if c.jobs[0].fn.brief() {
-		c.epoch = p.currentEpoch()
-	}
+	c.epoch = p.epochOf(c.jobs[0].fn)
 	p.fill(c)
 	p.publish(c)
 }

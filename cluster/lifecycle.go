@@ -162,7 +162,7 @@ func (p *Pool) tearDown() {
 func (p *Pool) clean() {
 	names := p.conn.Names
 	p.feed.Lock()
-	p.sealEpoch()
+	p.sealEpochs()
 	kept := p.keptAny
 	p.feed.Unlock()
 	if kept {

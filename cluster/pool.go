@@ -43,12 +43,12 @@ type Pool struct {
 	lanes     [stream.Levels]lane
 	chunks    map[uint64]*chunk // those of which results are missing
 	lastChunk uint64
-	gathered  []*job        // memory of sendShort
-	head      envelope.Task // likewise
-	epoch     *epoch        // of short tasks that are sent now
-	keptAny   bool          // somebody has asked for an id
-	fresh     []string      // subjects of results to be removed, since the last tick
-	ripe      []string      // likewise, since the one before
+	gathered  []*job             // memory of sendShort
+	head      envelope.Task      // likewise
+	epochs    [epochKinds]*epoch // of tasks that are sent now
+	keptAny   bool               // somebody has asked for an id
+	fresh     []string           // subjects of results to be removed, since the last tick
+	ripe      []string           // likewise, since the one before
 	workers   map[string]int
 	questions map[*job]*question     // jobs of which it is being found out whether somebody has begun them
 	stopping  map[*job]struct{}      // begun, told to stop, and not over

@@ -46,6 +46,9 @@ func (f *poolFunction) short() bool {
 	return a != 0 && a < int64(shortRun)
 }
 
+// unknown reports whether no task of the function is known to have run.
+func (f *poolFunction) unknown() bool { return f.average.Load() == 0 }
+
 func (f *poolFunction) brief() bool {
 	a := f.average.Load()
 	return a != 0 && a < int64(briefRun)

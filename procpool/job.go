@@ -229,7 +229,10 @@ func (j *job) Refresh(*futures.Task) {
 }
 
 // Await implements futures.FetchingHost.
-func (j *job) Await(t *futures.Task) { j.pool.transport.await(t) }
+func (j *job) Await(t *futures.Task) (soon bool) {
+	j.pool.transport.await(t)
+	return true
+}
 
 // Cancelled implements futures.Host.
 func (j *job) Cancelled(t *futures.Task, started bool) {

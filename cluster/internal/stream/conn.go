@@ -71,6 +71,7 @@ type Conn struct {
 	parts   *exchange // of blobs
 	sweep   *sweeper
 	inboxes atomic.Uint64  // that were given out
+	payload atomic.Int64   // what MaxPayload returns
 	ended   chan struct{}  // closed when nats.go has closed the connection
 	subs    sync.WaitGroup // subscriptions whose callbacks may run
 
@@ -107,6 +108,7 @@ func Connect(ctx context.Context, config Config) (*Conn, error) {
 	if err != nil {
 		return nil, &ConnectError{Where: c.where, Err: cmp.Or(ctx.Err(), dial.explain(err))}
 	}
+	c.payload.Store(c.NC.MaxPayload())
 	if err := c.begin(ctx); err != nil {
 		c.Close()
 		if !strings.HasPrefix(err.Error(), c.where) {
@@ -255,8 +257,9 @@ func (c *Conn) Inbox() string {
 }
 
 // MaxPayload is the length of the longest message, headers included, that the server
-// takes.
-func (c *Conn) MaxPayload() int64 { return c.NC.MaxPayload() }
+// takes. It is asked for each task: nats.go would have the asker wait while it writes. What
+// a server has changed is known here after sweepEach.
+func (c *Conn) MaxPayload() int64 { return c.payload.Load() }
 
 // Clustered reports whether the server is one of several.
 func (c *Conn) Clustered() bool { return c.NC.ConnectedClusterName() != "" }
@@ -317,6 +320,7 @@ func (c *Conn) reconnected() {
 	exchanges, pullers, gaps := slices.Clone(c.exchanges), slices.Clone(c.pullers), slices.Clone(c.gaps)
 	c.reason = ""
 	c.mu.Unlock()
+	c.payload.Store(c.NC.MaxPayload())
 	c.log.Info("cluster: connected again", "server", c.where, "url", c.NC.ConnectedUrlRedacted())
 	for _, x := range exchanges {
 		x.resend()
@@ -375,6 +379,7 @@ func (c *Conn) reported(s *nats.Subscription, err error) {
 // sweepAll does what is due. It reports whether there is anything that may be due
 // later.
 func (c *Conn) sweepAll(now time.Time) (more bool) {
+	c.payload.Store(c.NC.MaxPayload())
 	c.mu.Lock()
 	exchanges, pullers := slices.Clone(c.exchanges), slices.Clone(c.pullers)
 	c.mu.Unlock()

@@ -186,3 +186,14 @@ func TestWithoutPasswords(t *testing.T) {
 		}
 	}
 }
+
+// TestMaxPayloadChanges restarts a server that takes longer messages, or shorter ones.
+func TestMaxPayloadChanges(t *testing.T) {
+	n := startNode(t, nil)
+	c := n.connect(t, nil)
+	for _, limit := range []int32{4 << 10, 2 << 20} {
+		n.options.MaxPayload = limit
+		n.restart(t)
+		until(t, "the new limit is known", func() bool { return c.MaxPayload() == int64(limit) })
+	}
+}

@@ -107,6 +107,37 @@ func TestPipeBounded(t *testing.T) {
 	}
 }
 
+// TestPipeRelieves has both ends write more than the buffer takes before either reads:
+// neither waits for good.
+func TestPipeRelieves(t *testing.T) {
+	client, server := newPipe(t)
+	text := bytes.Repeat([]byte("0123456789"), pipeBuffer/5)
+	outcome := make(chan error, 2)
+	write := func(c net.Conn) { _, err := c.Write(text); outcome <- err }
+	read := func(c net.Conn) {
+		got := make([]byte, len(text))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("what came is not what was sent: %v", err)
+		}
+	}
+	go write(client)
+	write(server) // nobody reads but for the client's write that waits
+	if err := receive(t, outcome); err != nil {
+		t.Error(err)
+	}
+	read(server)
+	if err := receive(t, outcome); err != nil {
+		t.Error(err)
+	}
+	// What was set aside comes first, and what the server writes then after it.
+	go write(server)
+	read(client)
+	read(client)
+	if err := receive(t, outcome); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPipeDeadlines(t *testing.T) {
 	client, server := newPipe(t)
 	read := make([]byte, 1)
@@ -180,14 +211,16 @@ func TestPipeClose(t *testing.T) {
 // TestPipeServerCloses has what the server wrote arrive, and then the end.
 func TestPipeServerCloses(t *testing.T) {
 	client, server := newPipe(t)
-	if _, err := fmt.Fprint(server, "last words"); err != nil {
-		t.Fatal(err)
-	}
-	if err := server.Close(); err != nil {
-		t.Fatal(err)
-	}
+	written := make(chan error, 1)
+	go func() {
+		_, err := fmt.Fprint(server, "last words")
+		written <- errors.Join(err, server.Close())
+	}()
 	if got, err := io.ReadAll(client); err != nil || string(got) != "last words" {
 		t.Errorf("%q, %v", got, err)
+	}
+	if err := receive(t, written); err != nil {
+		t.Error(err)
 	}
 	until(t, "writes fail", func() bool { _, err := client.Write([]byte("x")); return errors.Is(err, io.ErrClosedPipe) })
 }
