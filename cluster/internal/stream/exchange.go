@@ -144,18 +144,24 @@ func (x *exchange) lineOf(subject string) *line {
 // publish gives a message to nats.go. It returns the errors that sending again would not
 // cure.
 func (x *exchange) publish(m *nats.Msg) error {
-	err := x.conn.NC.PublishMsg(m)
-	if errors.Is(err, nats.ErrReconnectBufExceeded) && x.repeat || err == nil {
+	switch err := x.conn.NC.PublishMsg(m); {
+	case err == nil:
 		return nil
-	}
-	switch {
 	case errors.Is(err, nats.ErrMaxPayload):
 		return &SizeError{Subject: m.Subject, Size: len(m.Data), Limit: x.conn.MaxPayload()}
 	case errors.Is(err, nats.ErrConnectionClosed):
 		return ErrClosed
+	case x.repeat && !slices.ContainsFunc(final, func(f error) bool { return errors.Is(err, f) }):
+		// nats.go has no room for what is sent while there is no connection, or one has broken
+		// as it wrote what was too long for its buffer.
+		return nil
+	default:
+		return err
 	}
-	return err
 }
+
+// final are the refusals of nats.go itself that sending again would not cure.
+var final = []error{nats.ErrBadSubject, nats.ErrHeadersNotSupported, nats.ErrInvalidMsg, nats.ErrInvalidConnection}
 
 // reply returns the subject for the answer to a copy of a call: "<token>", or
 // "<token>-<place>" for one that is not the first.

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"sync"
@@ -308,4 +309,54 @@ func TestPermissionDenied(t *testing.T) {
 		t.Errorf("Puller: %v", err)
 	}
 	q.Stop()
+}
+
+// A brittle provider gives out connections of which the first breaks when more than limit bytes
+// are written at once.
+type brittle struct {
+	pipes *Pipes
+	limit int
+	first sync.Once
+	broke atomic.Bool
+}
+
+func (b *brittle) InProcessConn() (net.Conn, error) {
+	conn, err := b.pipes.InProcessConn()
+	b.first.Do(func() { conn = &breaking{conn, b} })
+	return conn, err
+}
+
+type breaking struct {
+	net.Conn
+	brittle *brittle
+}
+
+func (c *breaking) Write(b []byte) (int, error) {
+	if len(b) > c.brittle.limit {
+		c.brittle.broke.Store(true)
+		_ = c.Close()
+		return 0, net.ErrClosed
+	}
+	return c.Conn.Write(b)
+}
+
+// TestBrokenWrite (ST2): what is too long for nats.go's buffer is written while it is published. If
+// the connection breaks there it is sent again like anything else.
+func TestBrokenWrite(t *testing.T) {
+	n := startNode(t, nil)
+	b := &brittle{pipes: n.pipes, limit: 100 << 10}
+	c := n.connect(t, func(c *Config) { c.URL, c.InProcess = "", b })
+	setup(t, c, Layout{})
+	p := newPublisher(t, c)
+	outcome := make(chan error, 1)
+	err := p.Publish(task(c, 1), "1", nil, make([]byte, 200<<10), func(_ uint64, err error) { outcome <- err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := receive(t, outcome); err != nil {
+		t.Error(err)
+	}
+	if !b.broke.Load() {
+		t.Error("no connection broke")
+	}
 }
