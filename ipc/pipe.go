@@ -318,9 +318,10 @@ func (e *PipeEnd[T]) Close() error {
 	return nil
 }
 
-// CloseAll closes this handle and all others of this end, in all processes and on their way:
-// they return ErrClosed, and the other end is told. What was sent can still be received
-// there. It is for ends that may have got lost; see PipeEnd.
+// CloseAll closes this handle and all others of this end, in all processes: they return
+// ErrClosed, those on their way do not decode any more, which ErrGone tells, and the other end
+// is told. What was sent can still be received there. It is for ends that may have got lost; see
+// PipeEnd.
 func (e *PipeEnd[T]) CloseAll() error {
 	if c := e.core.Swap(nil); c != nil {
 		if c.enter() {

@@ -359,9 +359,21 @@ func TestPipe(t *testing.T) {
 		if err := new(ipc.PipeEnd[int]).UnmarshalCBOR(data); !errors.Is(err, ipc.ErrMismatch) {
 			t.Errorf("bytes as values: %v", err)
 		}
+		third, err := a.MarshalCBOR()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var held ipc.PipeEnd[[]byte] // keeps the memory of the end
+		if err := held.UnmarshalCBOR(third); err != nil {
+			t.Fatal(err)
+		}
 		a.CloseAll()
 		if err := e.UnmarshalCBOR(again); !errors.Is(err, ipc.ErrGone) {
 			t.Errorf("a handle of what is gone: %v", err)
+		}
+		held.Close()
+		if err := e.UnmarshalCBOR(again); !errors.Is(err, ipc.ErrGone) {
+			t.Errorf("a handle of what nobody has any more: %v", err)
 		}
 		if _, err := e.MarshalCBOR(); err == nil {
 			t.Error("a handle that nobody has made can travel")

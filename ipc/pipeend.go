@@ -343,6 +343,10 @@ func unmarshalEnd(data []byte, raw bool) (*endCore, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Closed() { // and not given back yet: somebody looks at it
+		o.Release()
+		return nil, fmt.Errorf("%w: %s, closed", ErrGone, pipeEndKind.Name)
+	}
 	if o.Size() >= endSize {
 		assert.Reach("arrived, ticket not cleared")
 		clearTicket(o, ticket)
