@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+
+	"github.com/futures-go/futures/bench/internal/roles"
 )
 
 // roleVariable is set in a process that was started to be a server or a worker.
@@ -33,9 +35,9 @@ type orders struct {
 	LeaseMS int
 }
 
-// roles are what such a process does. Each calls ready when it can be reached, at url
+// farSides are what such a process does. Each calls ready when it can be reached, at url
 // if that is not empty, and returns when ctx has ended.
-var roles = map[string]func(ctx context.Context, o orders, ready func(url string)) error{
+var farSides = map[string]func(ctx context.Context, o orders, ready func(url string)) error{
 	"server":         serveOurs,
 	"worker":         workOurs,
 	"nats":           serveNATS,
@@ -63,7 +65,7 @@ func play(text string) error {
 	if err := json.Unmarshal([]byte(text), &call); err != nil {
 		return err
 	}
-	run, known := roles[call.Role]
+	run, known := farSides[call.Role]
 	if !known {
 		return errors.New("there is no such role")
 	}
@@ -91,13 +93,10 @@ func start(role string, o orders) (*actor, error) {
 	if err != nil {
 		return nil, err
 	}
-	program, err := os.Executable()
+	cmd, err := roles.Command(roleVariable, string(text))
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), roleVariable+"="+string(text))
-	cmd.Stderr = os.Stderr
 	end, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err

@@ -1,17 +1,17 @@
 package processes
 
 import (
-	"fmt"
-	"os"
 	"os/exec"
+
+	"github.com/futures-go/futures/bench/internal/roles"
 )
 
 // roleVariable is set in a process that was started to be the far side of a peer.
 const roleVariable = "FUTURES_BENCH_PROCESS"
 
-// roles are the far sides of the peers in Go. A process that has played its role is
+// farSides are those of the peers in Go. A process that has played its role is
 // at its end.
-var roles = map[string]func() error{
+var farSides = map[string]func() error{
 	"pipe":          servePipe,
 	"net-rpc":       serveNetRPC,
 	"plugin-netrpc": servePlugin,
@@ -19,31 +19,7 @@ var roles = map[string]func() error{
 }
 
 // serve plays the role for which this process was started, if there is one.
-func serve() {
-	name := os.Getenv(roleVariable)
-	if name == "" {
-		return
-	}
-	play, known := roles[name]
-	err := fmt.Errorf("there is no role %q", name)
-	if known {
-		err = play()
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, name+":", err)
-		os.Exit(1)
-	}
-	os.Exit(0)
-}
+func serve() { roles.Serve(roleVariable, farSides) }
 
 // inRole returns a command that starts this program again, for a role.
-func inRole(name string) (*exec.Cmd, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(program)
-	cmd.Env = append(os.Environ(), roleVariable+"="+name)
-	cmd.Stderr = os.Stderr
-	return cmd, nil
-}
+func inRole(name string) (*exec.Cmd, error) { return roles.Command(roleVariable, name) }
