@@ -33,6 +33,7 @@ type message struct {
 	left     atomic.Int32
 	stopping atomic.Uint32 // why items that are not begun are not to be: the highest reason given
 
+	given    int64              // when its items were given to the executor, on the worker's clock
 	outcomes []envelope.Outcome // of the items; each is its item's until that has ended
 	result   []byte             // what is published
 	stored   func(uint64, error)
@@ -209,6 +210,7 @@ func (m *message) single() bool { return len(m.items) == 1 && !m.short }
 // run gives the items to the executor. It is called by who has the message.
 func (m *message) run() {
 	m.left.Store(int32(len(m.items)) + 1)
+	m.given = m.worker.now() // not when it got its slot: its client may have been told in between
 	for _, it := range m.items {
 		if it.fn.userCode || len(m.task.Items[it.n].Context) > 0 || m.task.Items[it.n].Blob.Name != "" {
 			m.worker.helpers.Go(func() { m.runFrom(0) }) // decoding may take long, or end the goroutine

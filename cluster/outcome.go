@@ -23,7 +23,7 @@ func (it *item) resolved(t *futures.Task) {
 	}()
 	attempts := t.Attempt()
 	if attempts > 0 {
-		run := w.clocks.ran(t.Worker(), m.began, now)
+		run := w.clocks.ran(t.Worker(), m.given, now)
 		m.outcomes[it.n].RunNanos = run
 		it.fn.took(run)
 	}

@@ -230,3 +230,27 @@ func TestOutcomesArrive(t *testing.T) {
 		t.Errorf("cancel: %v, %v", f.State(), err)
 	}
 }
+
+// TestRunTimeIsItsOwn: a task's time runs from when its executor has it, and not from when it has
+// a slot, as its client is told in between. Else who has many tasks on slow connections would take
+// all functions for long ones, whose tasks travel alone, and so for good.
+func TestRunTimeIsItsOwn(t *testing.T) {
+	const told = 300 * time.Millisecond
+	s := newScript(t, 0)
+	w := s.worker(func(*workerOptions) {})
+	w.starter.mu.Lock() // nothing is given to the executor
+	s.send(1, 1, call(0, double, 4))
+	waitFor(t, "it to have a slot", func() bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.slots.long == 1
+	})
+	time.Sleep(told)
+	w.starter.mu.Unlock()
+	if o, _ := s.outcome(1); value[int](t, o) != 8 || o.RunNanos > int64(told)/2 {
+		t.Errorf("%d, after %v", value[int](t, o), time.Duration(o.RunNanos))
+	}
+	if err := w.drain(patience); err != nil {
+		t.Error(err)
+	}
+}
