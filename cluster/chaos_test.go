@@ -105,7 +105,8 @@ func TestWorkersAreKilled(t *testing.T) {
 		}
 	}
 	t.Logf("%d of %d tasks have lost more workers than they may", crashes, tasks)
-	if n := len(s.letters()); n != crashes {
+	// One that is done can be among them too, if its worker was killed before it said so.
+	if n := len(s.letters()); n < crashes {
 		t.Errorf("%d dead letters", n)
 	}
 	if err := p.Close(); err != nil {

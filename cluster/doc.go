@@ -66,7 +66,7 @@
 // ended that had not yet written down what workers had acknowledged, as one does that is killed:
 // then tasks of its last moments may run again, but for those that may lose no worker, of which
 // a claim is stored before they begin and kept for two minutes; that a
-// task that may lose no worker is no dead letter where it was done, and its worker was lost before
+// task that may lose no more workers is no dead letter where it was done, and the last was lost before
 // it could say so; that a result survives its worker while the server has no storage left
 // for it; order; and, with more than one server, that what is urgent and has just been stored comes
 // first, and that a task whose Cancel returned true had not just begun,

@@ -63,6 +63,7 @@ const (
 	CodeUnavailable        = 10008
 	CodeMessageTooLong     = 10054
 	CodeInsufficientPeers  = 10005
+	CodeCreateFailed       = 10049
 	CodeWrongLastSequence  = 10071
 	CodeConsumerNameExists = 10148
 )
@@ -99,15 +100,23 @@ func isTransient(err error) bool {
 		errors.Is(err, nats.ErrDisconnected) || errors.Is(err, nats.ErrConnectionReconnecting)
 }
 
-// lacksPeers reports whether there are fewer nodes than there are to be replicas, or some of
-// them are away, and the server has no other reason.
-func lacksPeers(err error) bool {
+// isUnsettled reports whether the server refuses what it may soon not refuse, and may for good:
+// there are fewer nodes than there are to be replicas, or some of them are away, and it has no
+// other reason; or it cannot make a file, as while it meets an account for the first time, which
+// two connections of that may see.
+func isUnsettled(err error) bool {
 	e, is := errors.AsType[jetstream.JetStreamError](err)
-	if !is || e.APIError() == nil || e.APIError().ErrorCode != CodeInsufficientPeers {
+	if !is || e.APIError() == nil {
 		return false
 	}
-	_, reasons, more := strings.Cut(e.APIError().Description, ", ")
-	return !more || strings.Contains(reasons, "peer offline")
+	switch e.APIError().ErrorCode {
+	case CodeCreateFailed:
+		return true
+	case CodeInsufficientPeers:
+		_, reasons, more := strings.Cut(e.APIError().Description, ", ")
+		return !more || strings.Contains(reasons, "peer offline")
+	}
+	return false
 }
 
 // refusal returns the error that an answer of JetStream is, if it is one.

@@ -34,7 +34,7 @@ const (
 	MaxAckPending   = 65_536 // messages of a queue's level that workers may have
 	MaxWaiting      = 16_384 // pull requests of a queue's level
 	setupPause      = 100 * time.Millisecond
-	peersWait       = 10 * time.Second // for as many nodes as there are to be replicas
+	settleWait      = 10 * time.Second // for what isUnsettled
 )
 
 // A DifferenceError tells that a stream or consumer exists and is not what was asked
@@ -257,10 +257,10 @@ func (c *Conn) makeWorkers(ctx context.Context, l Layout) error {
 }
 
 // patiently calls do again while the server is not ready, until ctx ends. That there are
-// too few nodes may be so because they have just started, and do not know each other yet: it is
-// believed after peersWait. Its errors name the server and what was to be made.
+// too few nodes, say, may be so because they have just started, and do not know each other yet: it
+// is believed after settleWait. Its errors name the server and what was to be made.
 func (c *Conn) patiently(ctx context.Context, what string, do func(context.Context) error) error {
-	var lacking time.Time // since when there are too few nodes
+	var unsettled time.Time // since when; zero if it is not
 	for {
 		once, cancel := context.WithTimeout(ctx, callWait) // an answer can get lost
 		err := do(once)
@@ -273,12 +273,12 @@ func (c *Conn) patiently(ctx context.Context, what string, do func(context.Conte
 		}
 		err = fmt.Errorf("%s: %s: %w", c.where, what, err)
 		switch {
-		case !lacksPeers(err):
-			lacking = time.Time{}
-		case lacking.IsZero():
-			lacking = time.Now()
+		case !isUnsettled(err):
+			unsettled = time.Time{}
+		case unsettled.IsZero():
+			unsettled = time.Now()
 		}
-		if wait := !lacking.IsZero() && time.Since(lacking) < peersWait; !wait && !isTransient(err) {
+		if wait := !unsettled.IsZero() && time.Since(unsettled) < settleWait; !wait && !isTransient(err) {
 			return err
 		}
 		select {
