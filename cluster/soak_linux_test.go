@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/futures-go/futures"
+	"github.com/futures-go/futures/cluster/internal/stream"
 )
 
 // sample is what is in use at one moment.
@@ -51,7 +52,8 @@ var quantities = []struct {
 // looks whether memory, files and goroutines grow: the median of the last third of the samples
 // must not be above that of the first third by more than a tenth and a margin (CL6, CL8).
 //
-// FUTURES_SOAK is for how long, as in 10m.
+// FUTURES_SOAK is for how long, as in 10m. A server's memory grows until it has been at work for as
+// long as it knows the ids of messages: it is looked at in runs that are five times as long.
 func TestSoak(t *testing.T) {
 	duration := 6 * time.Second
 	if d, err := time.ParseDuration(os.Getenv("FUTURES_SOAK")); err == nil {
@@ -95,6 +97,9 @@ func TestSoak(t *testing.T) {
 	t.Log("\n" + table(samples))
 	third := len(samples) / 3
 	for _, q := range quantities {
+		if q.name == "server" && duration < 5*stream.DuplicateWindow {
+			continue // it keeps the ids of that time, so until then it must grow
+		}
 		first, last := median(samples[:third], q.of), median(samples[2*third:], q.of)
 		if last > first+first/10+q.margin {
 			t.Errorf("%s: %d in the first third, %d in the last", q.name, first, last)
@@ -103,8 +108,8 @@ func TestSoak(t *testing.T) {
 	// Epochs are purged, and so is everything else.
 	names := p.conn.Names
 	eventually(t, "no results but claims", func() bool { return int(stored(t, p, names.Results())) == claims(t, p) })
-	for _, stream := range []string{names.Later(), names.Blobs(), names.Dead()} {
-		eventually(t, stream+" to be empty", func() bool { return stored(t, p, stream) == 0 })
+	for _, name := range []string{names.Later(), names.Blobs(), names.Dead()} {
+		eventually(t, name+" to be empty", func() bool { return stored(t, p, name) == 0 })
 	}
 	eventually(t, "nothing but the sentinel", func() bool { return stored(t, p, names.Tasks()) == 1 })
 	if end := take(); end.disk > 64<<20 {
